@@ -1,0 +1,122 @@
+//! A batch of published datapoints on its way into the shards.
+
+use hesper_model::Timestamp;
+
+use crate::log::record::{ClientId, Samples};
+use crate::series_table::SeriesRef;
+
+/// Where a series lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesHandle {
+    /// The shard.
+    pub shard: u32,
+    /// The number in the shard.
+    pub series: SeriesRef,
+}
+
+/// Datapoints, sorted by shard. Made once and used again and again, so that the steady state does not allocate.
+pub struct Batch {
+    columns: Vec<Samples>,
+    /// Shards with datapoints, in the order they came.
+    touched: Vec<u32>,
+    one_time: Option<Timestamp>,
+    datapoints: usize,
+}
+
+impl Batch {
+    /// An empty batch for a store of so many shards.
+    pub fn new(shards: u32) -> Self {
+        Self {
+            columns: (0..shards).map(|_| Samples::default()).collect(),
+            touched: Vec::new(),
+            one_time: None,
+            datapoints: 0,
+        }
+    }
+
+    /// Empties the batch. With a time, all datapoints to come are of that time.
+    pub fn begin(&mut self, one_time: Option<Timestamp>) {
+        for shard in self.touched.drain(..) {
+            self.columns[shard as usize].clear();
+        }
+        self.one_time = one_time;
+        self.datapoints = 0;
+    }
+
+    /// Adds a datapoint; `time` counts only when the batch was begun without one.
+    #[inline]
+    pub fn push(&mut self, handle: SeriesHandle, time: Timestamp, value: f64) {
+        let column = &mut self.columns[handle.shard as usize];
+        if column.series.is_empty() {
+            self.touched.push(handle.shard);
+            if let Some(time) = self.one_time {
+                column.times.push(time);
+            }
+        }
+        if self.one_time.is_none() {
+            column.times.push(time);
+        }
+        column.series.push(handle.series);
+        column.values.push(value);
+        self.datapoints += 1;
+    }
+
+    /// Number of datapoints.
+    pub fn len(&self) -> usize {
+        self.datapoints
+    }
+
+    /// True when there is no datapoint.
+    pub fn is_empty(&self) -> bool {
+        self.datapoints == 0
+    }
+
+    /// Says who published the batch, and when it was received.
+    pub fn set_origin(&mut self, client: ClientId, sequence: u64, received: Timestamp) {
+        for shard in &self.touched {
+            let column = &mut self.columns[*shard as usize];
+            column.client = client;
+            column.sequence = sequence;
+            column.received = received;
+        }
+    }
+
+    /// The datapoints of each shard that has any.
+    pub fn shards(&self) -> impl Iterator<Item = (u32, &Samples)> {
+        let touched = self.touched.iter();
+        touched.map(|shard| (*shard, &self.columns[*shard as usize]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handle(shard: u32, series: u32) -> SeriesHandle {
+        SeriesHandle {
+            shard,
+            series: SeriesRef(series),
+        }
+    }
+
+    #[test]
+    fn datapoints_are_sorted_by_shard_and_the_room_is_used_again() {
+        let mut batch = Batch::new(4);
+        batch.begin(Some(Timestamp(60)));
+        batch.push(handle(3, 1), Timestamp(0), 1.0);
+        batch.push(handle(0, 2), Timestamp(0), 2.0);
+        batch.push(handle(3, 5), Timestamp(0), 3.0);
+        let of = |batch: &Batch| -> Vec<_> {
+            let shards = batch.shards();
+            shards
+                .map(|(shard, s)| (shard, s.times.len(), s.values.clone()))
+                .collect()
+        };
+        assert_eq!(of(&batch), [(3, 1, vec![1.0, 3.0]), (0, 1, vec![2.0])]);
+        batch.begin(None);
+        assert!(batch.is_empty() && of(&batch).is_empty());
+        batch.push(handle(3, 1), Timestamp(7), 1.0);
+        batch.push(handle(3, 1), Timestamp(8), 2.0);
+        assert_eq!(of(&batch), [(3, 2, vec![1.0, 2.0])]);
+    }
+}

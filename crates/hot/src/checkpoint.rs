@@ -1,0 +1,397 @@
+//! Checkpoints: the state of all shards that is not in history, so that the log before it can go.
+//!
+//! ```text
+//! file       = "HESPCKP" version u8, record …            records framed as in the log
+//! shard      = prefix, lsn u64, next_series u32, next_flush u64          what follows is of this shard, as of this place in the log
+//! series     = as in the log
+//! clients    = prefix, count u32, (client [16], sequence u64, received i64) …
+//! normaliser = prefix, count u32, (number u32, last i64, weighed i64, carry f64, previous f64) …
+//! blocks     = prefix, window i64, flush u64, last_write i64, count u32, (number u32, length u16, block) …     flush 0: not sealed
+//! end        = prefix, records u64                       a file without it is not whole
+//! ```
+//! Each shard is written as of its own place in the log; replay passes over the records of a shard that lie before that place. The file is
+//! named after the lowest of those places, is written under another name and renamed when it is durable.
+
+use bytes::{Buf, BufMut};
+use hesper_model::{BLOCK_SLOTS, Block, Slot, Timestamp, Window};
+
+use crate::HotError;
+use crate::codec::{Codec, EncodedBlock};
+use crate::directory::{Directory, WriteFile};
+use crate::log::record::{self, ClientId, Kind, Prefix, Record, RecordError};
+use crate::log::{Lsn, segment};
+use crate::normaliser::NormaliserState;
+use crate::series_table::SeriesRef;
+use crate::shard::{ClientProgress, Shard};
+use crate::symbols::Symbols;
+use crate::window::FlushId;
+
+const MAGIC: &[u8; 7] = b"HESPCKP";
+const VERSION: u8 = 1;
+const TEMPORARY: &str = "checkpoint.tmp";
+
+const SHARD: u8 = 32;
+const CLIENTS: u8 = 33;
+const NORMALISER: u8 = 34;
+const BLOCKS: u8 = 35;
+const END: u8 = 36;
+
+/// Entries in one record.
+const CHUNK: usize = 4096;
+
+/// Columns that were open: they belong to no flush.
+const NOT_SEALED: FlushId = FlushId(0);
+
+/// Writes a checkpoint, shard by shard.
+pub struct CheckpointWriter<'a> {
+    directory: &'a dyn Directory,
+    file: Box<dyn WriteFile>,
+    out: Vec<u8>,
+    records: u64,
+    lowest: Option<Lsn>,
+}
+
+impl<'a> CheckpointWriter<'a> {
+    /// Begins a checkpoint.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn create(directory: &'a dyn Directory) -> Result<Self, HotError> {
+        let io = || HotError::io(directory.path(TEMPORARY));
+        if directory
+            .list()
+            .map_err(io())?
+            .iter()
+            .any(|n| n == TEMPORARY)
+        {
+            directory.remove(TEMPORARY).map_err(io())?;
+        }
+        let mut file = directory.create(TEMPORARY).map_err(io())?;
+        let mut header = MAGIC.to_vec();
+        header.push(VERSION);
+        file.append(&header).map_err(io())?;
+        Ok(Self {
+            directory,
+            file,
+            out: Vec::new(),
+            records: 0,
+            lowest: None,
+        })
+    }
+
+    fn put(&mut self, kind: u8, put: impl FnOnce(&mut Vec<u8>)) {
+        segment::put_record(&mut self.out, kind, put);
+        self.records += 1;
+    }
+
+    /// Takes in a shard as it is now, `lsn` being the place after the last record that it has applied. Nothing is written yet.
+    pub fn add_shard(
+        &mut self,
+        prefix: Prefix,
+        lsn: Lsn,
+        next_flush: FlushId,
+        shard: &Shard,
+        symbols: &Symbols,
+        codec: &Codec,
+    ) {
+        self.lowest = Some(self.lowest.map_or(lsn, |l| l.min(lsn)));
+        let capacity = shard.table.capacity() as u32;
+        self.put(SHARD, |out| {
+            put_prefix(out, prefix);
+            out.put_u64_le(lsn.0);
+            out.put_u32_le(capacity);
+            out.put_u64_le(next_flush.0);
+        });
+        for s in shard.table.iter() {
+            let tags = shard.table.tags(symbols, s);
+            self.put(Kind::Series as u8, |out| {
+                record::put_series(out, prefix, s, &tags);
+            });
+        }
+        let clients: Vec<_> = shard.clients.iter().collect();
+        for chunk in clients.chunks(CHUNK) {
+            self.put(CLIENTS, |out| {
+                put_prefix(out, prefix);
+                out.put_u32_le(chunk.len() as u32);
+                for (client, progress) in chunk {
+                    out.put_slice(&client.0);
+                    out.put_u64_le(progress.sequence);
+                    out.put_i64_le(progress.received.0);
+                }
+            });
+        }
+        let live: Vec<_> = shard.table.iter().collect();
+        for chunk in live.chunks(CHUNK) {
+            self.put(NORMALISER, |out| {
+                put_prefix(out, prefix);
+                out.put_u32_le(chunk.len() as u32);
+                for s in chunk {
+                    let (last, weighed, carry, previous) = shard.normaliser[s.index()].into();
+                    out.put_u32_le(s.0);
+                    out.put_i64_le(last);
+                    out.put_i64_le(weighed);
+                    out.put_f64_le(carry);
+                    out.put_f64_le(previous);
+                }
+            });
+        }
+        for (window, part) in &shard.windows {
+            for (flush, sealed) in &part.unflushed {
+                let refs = sealed.order().refs();
+                self.put_blocks(prefix, *window, *flush, part.last_write, refs, codec, |s| {
+                    sealed.block(s, codec).unwrap_or(Block::EMPTY)
+                });
+            }
+            if let Some(open) = &part.open {
+                let refs: Vec<_> = open.series().collect();
+                let last = part.last_write;
+                self.put_blocks(prefix, *window, NOT_SEALED, last, &refs, codec, |s| {
+                    open.block(s)
+                });
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one record")]
+    fn put_blocks(
+        &mut self,
+        prefix: Prefix,
+        window: Window,
+        flush: FlushId,
+        last_write: Timestamp,
+        series: &[SeriesRef],
+        codec: &Codec,
+        block: impl Fn(SeriesRef) -> Block,
+    ) {
+        let mut encoded = Vec::new();
+        for chunk in series.chunks(CHUNK) {
+            self.put(BLOCKS, |out| {
+                put_prefix(out, prefix);
+                out.put_i64_le(window.0);
+                out.put_u64_le(flush.0);
+                out.put_i64_le(last_write.0);
+                out.put_u32_le(chunk.len() as u32);
+                for s in chunk {
+                    encoded.clear();
+                    codec.encode(&block(*s), &mut encoded);
+                    out.put_u32_le(s.0);
+                    out.put_u16_le(encoded.len() as u16);
+                    out.put_slice(&encoded);
+                }
+            });
+        }
+    }
+
+    /// Writes what has gathered; call it between shards, without their locks.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn flush(&mut self) -> Result<(), HotError> {
+        let written = self.file.append(&self.out);
+        self.out.clear();
+        written.map_err(HotError::io(self.directory.path(TEMPORARY)))
+    }
+
+    /// Completes the checkpoint, makes it durable, removes the ones before it, and gives the place from which the log is needed.
+    ///
+    /// # Errors
+    /// When a file cannot be written, renamed or removed. The checkpoint before it is then still valid.
+    pub fn finish(mut self, prefix: Prefix) -> Result<Lsn, HotError> {
+        let records = self.records;
+        self.put(END, |out| {
+            put_prefix(out, prefix);
+            out.put_u64_le(records);
+        });
+        self.flush()?;
+        let lowest = self.lowest.unwrap_or_default();
+        let name = file_name(lowest);
+        let directory = self.directory;
+        let mut finish = || {
+            self.file.sync()?;
+            let names = directory.list()?;
+            directory.rename(TEMPORARY, &name)?;
+            directory.sync()?;
+            for old in names
+                .iter()
+                .filter(|n| place_of(n).is_some() && **n != name)
+            {
+                directory.remove(old)?;
+            }
+            directory.sync()
+        };
+        finish().map_err(HotError::io(directory.path(&name)))?;
+        Ok(lowest)
+    }
+}
+
+fn file_name(lowest: Lsn) -> String {
+    format!("{:020}.checkpoint", lowest.0)
+}
+
+fn place_of(name: &str) -> Option<Lsn> {
+    name.strip_suffix(".checkpoint")?.parse().ok().map(Lsn)
+}
+
+fn put_prefix(out: &mut Vec<u8>, prefix: Prefix) {
+    out.put_u32_le(prefix.tenant);
+    out.put_u32_le(prefix.step_millis);
+    out.put_u32_le(prefix.shard);
+}
+
+/// What a checkpoint brings back, shard by shard.
+#[derive(Debug, PartialEq)]
+pub enum Item {
+    /// A shard begins, as of a place in the log.
+    Shard {
+        /// The place.
+        lsn: Lsn,
+        /// The number for its next series.
+        next_series: u32,
+        /// The number for the store's next flush.
+        next_flush: FlushId,
+    },
+    /// A series.
+    Series(SeriesRef, hesper_model::Tags),
+    /// What took effect last of some clients.
+    Clients(Vec<(ClientId, ClientProgress)>),
+    /// What the normaliser remembers of some series.
+    Normaliser(Vec<(SeriesRef, NormaliserState)>),
+    /// Values that are not in history unless the flush is.
+    Blocks {
+        /// The window.
+        window: Window,
+        /// The flush that takes them there; `None` when they were not sealed.
+        flush: Option<FlushId>,
+        /// When the last of them was received.
+        last_write: Timestamp,
+        /// The values, with their slots.
+        values: Vec<(SeriesRef, Slot, f64)>,
+    },
+}
+
+/// Hands the items of the newest checkpoint to `apply`, and gives the place from which the log is needed; `None` without a checkpoint.
+///
+/// # Errors
+/// When it cannot be read or is not whole, or when `apply` fails.
+pub fn read(
+    directory: &dyn Directory,
+    codec: &Codec,
+    mut apply: impl FnMut(Prefix, Item) -> Result<(), HotError>,
+) -> Result<Option<Lsn>, HotError> {
+    let names = directory.list().map_err(HotError::io(directory.path("")))?;
+    let newest = names.iter().filter_map(|n| Some((place_of(n)?, n))).max();
+    let Some((place, name)) = newest else {
+        return Ok(None);
+    };
+    let bytes = directory
+        .read(name)
+        .map_err(HotError::io(directory.path(name)))?;
+    let damaged = |offset: usize, what: &str| HotError::Damaged {
+        path: directory.path(name),
+        offset: offset as u64,
+        what: what.to_owned(),
+    };
+    let Some((header, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(damaged(0, "it has no header"));
+    };
+    if header[..7] != *MAGIC || header[7] != VERSION {
+        return Err(damaged(
+            0,
+            "it is not a checkpoint of a version that is known",
+        ));
+    }
+    let mut records = segment::Records::new(rest);
+    let mut seen = 0;
+    while let Some(next) = records.next() {
+        let at = 8 + records.position();
+        let (kind, payload) = next.map_err(|bad| damaged(8 + bad.at, bad.what))?;
+        if kind == END {
+            let whole =
+                payload.get(12..).map(<[u8]>::to_vec) == Some(u64::to_le_bytes(seen).to_vec());
+            return match whole {
+                true => Ok(Some(place)),
+                false => Err(damaged(at, "records are missing")),
+            };
+        }
+        let (prefix, item) =
+            read_item(kind, payload, codec).map_err(|e| damaged(at, &e.to_string()))?;
+        apply(prefix, item)?;
+        seen += 1;
+    }
+    Err(damaged(bytes.len(), "its end is missing"))
+}
+
+fn read_item(kind: u8, payload: &[u8], codec: &Codec) -> Result<(Prefix, Item), RecordError> {
+    if kind == Kind::Series as u8 {
+        return match record::read(kind, payload)? {
+            (prefix, Record::Series { series, tags }) => Ok((prefix, Item::Series(series, tags))),
+            _ => Err(RecordError::UnknownKind(kind)),
+        };
+    }
+    let mut at = payload;
+    let prefix = Prefix {
+        tenant: at.try_get_u32_le()?,
+        step_millis: at.try_get_u32_le()?,
+        shard: at.try_get_u32_le()?,
+    };
+    let item = match kind {
+        SHARD => Item::Shard {
+            lsn: Lsn(at.try_get_u64_le()?),
+            next_series: at.try_get_u32_le()?,
+            next_flush: FlushId(at.try_get_u64_le()?),
+        },
+        CLIENTS => {
+            let mut clients = Vec::new();
+            for _ in 0..at.try_get_u32_le()? {
+                let mut client = ClientId::NONE;
+                at.try_copy_to_slice(&mut client.0)?;
+                let progress = ClientProgress {
+                    sequence: at.try_get_u64_le()?,
+                    received: Timestamp(at.try_get_i64_le()?),
+                };
+                clients.push((client, progress));
+            }
+            Item::Clients(clients)
+        }
+        NORMALISER => {
+            let mut states = Vec::new();
+            for _ in 0..at.try_get_u32_le()? {
+                let series = SeriesRef(at.try_get_u32_le()?);
+                let (last, weighed) = (at.try_get_i64_le()?, at.try_get_i64_le()?);
+                let (carry, previous) = (at.try_get_f64_le()?, at.try_get_f64_le()?);
+                states.push((series, (last, weighed, carry, previous).into()));
+            }
+            Item::Normaliser(states)
+        }
+        BLOCKS => read_blocks(&mut at, codec)?,
+        unknown => return Err(RecordError::UnknownKind(unknown)),
+    };
+    match at.len() {
+        0 => Ok((prefix, item)),
+        left => Err(RecordError::TooLong(left)),
+    }
+}
+
+fn read_blocks(at: &mut &[u8], codec: &Codec) -> Result<Item, RecordError> {
+    let window = Window(at.try_get_i64_le()?);
+    let flush = FlushId(at.try_get_u64_le()?);
+    let last_write = Timestamp(at.try_get_i64_le()?);
+    let mut values = Vec::new();
+    for _ in 0..at.try_get_u32_le()? {
+        let series = SeriesRef(at.try_get_u32_le()?);
+        let length = usize::from(at.try_get_u16_le()?);
+        let bytes = at.split_off(..length).ok_or(RecordError::Truncated)?;
+        let (encoded, _) = EncodedBlock::read(bytes).map_err(|_| RecordError::Truncated)?;
+        let block = codec.decode(&encoded);
+        for p in (0..BLOCK_SLOTS).filter(|p| !block.0[*p].is_nan()) {
+            let slot = Slot(window.first_slot().0.wrapping_add(p as i64));
+            values.push((series, slot, block.0[p]));
+        }
+    }
+    Ok(Item::Blocks {
+        window,
+        flush: (flush != NOT_SEALED).then_some(flush),
+        last_write,
+        values,
+    })
+}

@@ -1,0 +1,94 @@
+//! What can go wrong in the hot tier.
+
+use std::path::PathBuf;
+
+use hesper_model::Window;
+
+use crate::series_table::IdCollision;
+
+/// An error of the hot tier.
+#[derive(Debug, thiserror::Error)]
+pub enum HotError {
+    /// The data directory was made by an incompatible store.
+    #[error("{path}: {what}; start with the settings it was made with, or give another --data-dir")]
+    Incompatible {
+        /// The file that says so.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// The data directory is in use.
+    #[error(
+        "{path}: another process uses this data directory; stop it, or give another --data-dir"
+    )]
+    InUse {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// Reading or writing a file failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file holds something that it should not.
+    #[error(
+        "{path}: damaged at byte {offset}: {what}; restore the file, or move it away and accept that its datapoints are lost"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The log could not be written: the store takes no more data until it is restarted.
+    #[error(
+        "the log could not be written and the store is read-only until it is restarted: {reason}"
+    )]
+    Poisoned {
+        /// The first failure.
+        reason: String,
+    },
+    /// More data arrives than the log can take.
+    #[error(
+        "the log's buffer is full ({limit_bytes} bytes are waiting for the disk); send again later"
+    )]
+    Busy {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The store holds as many series as it may.
+    #[error(
+        "the store holds {limit} series, its limit (--max-series); publish fewer tag values or raise it"
+    )]
+    TooManySeries {
+        /// The limit.
+        limit: usize,
+    },
+    /// Two series with one id.
+    #[error(transparent)]
+    IdCollision(#[from] IdCollision),
+    /// The number of a series is not, or no longer, known.
+    #[error("the series is not known any more; define it again")]
+    UnknownSeries,
+    /// A block in memory cannot be read: a defect of Hesper itself.
+    #[error("window {window:?} holds a block that cannot be read: {what}")]
+    BadBlock {
+        /// The window.
+        window: Window,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+impl HotError {
+    /// Wraps an I/O error with the file it happened to.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}

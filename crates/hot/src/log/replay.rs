@@ -1,0 +1,274 @@
+//! Reading the log back.
+
+use super::segment::{self, HEADER_LEN, HeaderError, Records};
+use super::{Lsn, record};
+use crate::HotError;
+use crate::directory::Directory;
+use record::{Prefix, Record};
+
+/// What a replay found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// The place after the last whole record.
+    pub end: Lsn,
+    /// Records handed on.
+    pub records: u64,
+    /// Bytes of a torn write that were cut off.
+    pub torn_bytes: u64,
+}
+
+/// Hands every record at or after `from` to `apply`, with the place after it, in order. Cuts off what a torn write left behind.
+///
+/// # Errors
+/// When a segment is missing or damaged anywhere but at the end, or when `apply` fails.
+pub fn replay(
+    directory: &dyn Directory,
+    from: Lsn,
+    mut apply: impl FnMut(Lsn, Prefix, Record) -> Result<(), HotError>,
+) -> Result<Replayed, HotError> {
+    let names = directory.list().map_err(HotError::io(directory.path("")))?;
+    let bases: Vec<Lsn> = names.iter().filter_map(|n| segment::base_of(n)).collect();
+    let mut found = Replayed {
+        end: from,
+        ..Replayed::default()
+    };
+    let mut expected: Option<Lsn> = None;
+    for (i, base) in bases.iter().enumerate() {
+        let name = segment::file_name(*base);
+        let last = i + 1 == bases.len();
+        let damaged = |offset: usize, what: &str| HotError::Damaged {
+            path: directory.path(&name),
+            offset: offset as u64,
+            what: what.to_owned(),
+        };
+        let begins_where_it_should = match expected {
+            None => *base <= from,
+            Some(expected) => *base == expected,
+        };
+        if !begins_where_it_should {
+            let wanted = expected.unwrap_or(from);
+            let what = format!("the segment before it, from {}, is missing", wanted.0);
+            return Err(damaged(0, &what));
+        }
+        let bytes = directory
+            .read(&name)
+            .map_err(HotError::io(directory.path(&name)))?;
+        match segment::check_header(&bytes, *base) {
+            Ok(()) => {}
+            Err(HeaderError::Torn) if last && bytes.len() <= HEADER_LEN => {
+                // The file was made but its first write never became whole: no record is lost.
+                found.torn_bytes += bytes.len() as u64;
+                directory
+                    .remove(&name)
+                    .map_err(HotError::io(directory.path(&name)))?;
+                expected = Some(*base);
+                continue;
+            }
+            Err(e) => return Err(damaged(0, &e.to_string())),
+        }
+        let mut records = Records::new(&bytes[HEADER_LEN..]);
+        while let Some(next) = records.next() {
+            let end = Lsn(base.0 + records.position() as u64);
+            match next {
+                Ok(_) if end <= from => {}
+                Ok((kind, payload)) => {
+                    let (prefix, record) = record::read(kind, payload)
+                        .map_err(|e| damaged(HEADER_LEN + records.position(), &e.to_string()))?;
+                    apply(end, prefix, record)?;
+                    found.records += 1;
+                }
+                Err(bad) if last => {
+                    let kept = (HEADER_LEN + bad.at) as u64;
+                    found.torn_bytes += bytes.len() as u64 - kept;
+                    tracing::warn!(
+                        file = name,
+                        at = kept,
+                        what = bad.what,
+                        "cut off a torn write"
+                    );
+                    directory
+                        .truncate(&name, kept)
+                        .map_err(HotError::io(directory.path(&name)))?;
+                    break;
+                }
+                Err(bad) => return Err(damaged(HEADER_LEN + bad.at, bad.what)),
+            }
+        }
+        let end = Lsn(base.0 + records.position() as u64);
+        if last && end == *base {
+            // It holds no record, and the segment to be begun now has its name.
+            directory
+                .remove(&name)
+                .map_err(HotError::io(directory.path(&name)))?;
+        }
+        expected = Some(end);
+    }
+    found.end = expected.unwrap_or(from).max(from);
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hesper_model::Window;
+
+    use super::super::record::{DEFAULT_TENANT, Kind, put_seal};
+    use super::super::writer::{Log, LogOptions};
+    use super::*;
+    use crate::directory::memory::MemoryDirectory;
+    use crate::window::FlushId;
+
+    const PREFIX: Prefix = Prefix {
+        tenant: DEFAULT_TENANT,
+        step_millis: 1000,
+        shard: 0,
+    };
+
+    fn options() -> LogOptions {
+        LogOptions {
+            segment_bytes: 100,
+            buffer_bytes: 1000,
+            ..LogOptions::default()
+        }
+    }
+
+    /// A record that carries a number.
+    fn append(log: &Log, n: u64) -> Result<Lsn, HotError> {
+        let mut framed = Vec::new();
+        segment::put_record(&mut framed, Kind::Seal as u8, |out| {
+            put_seal(out, PREFIX, Window(0), FlushId(n));
+        });
+        log.append(&framed)
+    }
+
+    fn numbers(directory: &MemoryDirectory, from: Lsn) -> Result<(Vec<u64>, Replayed), HotError> {
+        let mut numbers = Vec::new();
+        let replayed = replay(directory, from, |_, prefix, record| {
+            assert_eq!(prefix, PREFIX);
+            match record {
+                Record::Seal { flush, .. } => numbers.push(flush.0),
+                other => panic!("{other:?} was never written"),
+            }
+            Ok(())
+        })?;
+        Ok((numbers, replayed))
+    }
+
+    fn log_of(directory: &MemoryDirectory, end: Lsn) -> Log {
+        Log::create(Arc::new(directory.clone()), end, options()).expect("a new segment")
+    }
+
+    #[test]
+    fn what_was_committed_comes_back_over_many_segments() {
+        let directory = MemoryDirectory::default();
+        let log = log_of(&directory, Lsn(0));
+        for n in 0..20 {
+            append(&log, n).expect("room");
+            log.commit().expect("a working disk");
+        }
+        assert!(directory.list().expect("listed").len() > 3);
+        let (found, replayed) = numbers(&directory.crashed(0), Lsn(0)).expect("whole");
+        assert_eq!(found, (0..20).collect::<Vec<_>>());
+        assert_eq!((replayed.end, replayed.torn_bytes), (log.end(), 0));
+    }
+
+    #[test]
+    fn what_was_not_committed_is_gone_and_a_torn_write_is_cut_off() {
+        let directory = MemoryDirectory::default();
+        let log = log_of(&directory, Lsn(0));
+        append(&log, 1).expect("room");
+        log.commit().expect("a working disk");
+        directory.fail_syncs_after(0);
+        append(&log, 2).expect("room");
+        assert!(log.commit().is_err());
+        for torn in [0, 1, 8, 20] {
+            let left = directory.crashed(torn);
+            let (found, replayed) = numbers(&left, Lsn(0)).expect("whole");
+            assert_eq!((found, replayed.torn_bytes), (vec![1], torn as u64));
+            // The next segment begins where the torn one was cut.
+            let log = log_of(&left, replayed.end);
+            append(&log, 3).expect("room");
+            log.commit().expect("a working disk");
+            assert_eq!(numbers(&left, Lsn(0)).expect("whole").0, [1, 3]);
+        }
+    }
+
+    #[test]
+    fn a_failed_sync_poisons_the_log() {
+        let directory = MemoryDirectory::default();
+        let log = log_of(&directory, Lsn(0));
+        directory.fail_syncs_after(0);
+        append(&log, 1).expect("room");
+        assert!(matches!(log.commit(), Err(HotError::Poisoned { .. })));
+        assert!(matches!(append(&log, 2), Err(HotError::Poisoned { .. })));
+        assert!(matches!(log.commit(), Err(HotError::Poisoned { .. })));
+        assert!(log.poison().expect("poisoned").contains("the disk is gone"));
+        assert_eq!(log.durable(), Lsn(0));
+    }
+
+    #[test]
+    fn a_full_buffer_refuses_until_it_is_committed() {
+        let log = log_of(&MemoryDirectory::default(), Lsn(0));
+        for n in 0..100 {
+            append(&log, n).expect("a batch under way is finished");
+        }
+        assert!(matches!(log.check_room(), Err(HotError::Busy { .. })));
+        log.commit().expect("a working disk");
+        log.check_room().expect("room again");
+    }
+
+    #[test]
+    fn damage_before_the_end_and_a_missing_segment_are_errors() {
+        let directory = MemoryDirectory::default();
+        let log = log_of(&directory, Lsn(0));
+        for n in 0..12 {
+            append(&log, n).expect("room");
+            log.commit().expect("a working disk");
+        }
+        let names = directory.list().expect("listed");
+        let damaged = directory.crashed(0);
+        damaged.edit(&names[0], |bytes| bytes[40] ^= 1);
+        let error = numbers(&damaged, Lsn(0)).expect_err("a flipped bit");
+        assert!(matches!(error, HotError::Damaged { .. }), "{error}");
+        let missing = directory.crashed(0);
+        missing.remove(&names[1]).expect("removed");
+        let error = numbers(&missing, Lsn(0)).expect_err("a missing segment");
+        assert!(error.to_string().contains("missing"), "{error}");
+    }
+
+    #[test]
+    fn truncation_removes_whole_segments_only() {
+        let directory = MemoryDirectory::default();
+        let log = log_of(&directory, Lsn(0));
+        let mut ends = Vec::new();
+        for n in 0..12 {
+            ends.push(append(&log, n).expect("room"));
+            log.commit().expect("a working disk");
+        }
+        assert!(log.truncate(ends[6]).expect("removed") > 0);
+        let (found, _) = numbers(&directory, ends[6]).expect("whole");
+        assert_eq!(found, (7..12).collect::<Vec<_>>());
+        log.truncate(log.end()).expect("removed");
+        assert_eq!(directory.list().expect("listed").len(), 1);
+    }
+
+    #[test]
+    fn the_committer_commits_by_itself_and_at_the_end() {
+        let directory = MemoryDirectory::default();
+        let log = Arc::new(log_of(&directory, Lsn(0)));
+        let committer = log.start_committer();
+        let end = append(&log, 1).expect("room");
+        let began = std::time::Instant::now();
+        while log.durable() < end {
+            assert!(began.elapsed().as_secs() < 10, "never committed");
+            std::thread::yield_now();
+        }
+        append(&log, 2).expect("room");
+        committer.stop();
+        assert_eq!(
+            numbers(&directory.crashed(0), Lsn(0)).expect("whole").0,
+            [1, 2]
+        );
+    }
+}

@@ -1,0 +1,231 @@
+//! Scanning a shard: which series match, which group each belongs to, and the fold of all that memory answers for.
+//!
+//! Of each window, memory either holds everything, then it alone answers; or it holds what came after the window went to history,
+//! then the scan hands that on as [`Overlay`]s, to be laid over what history has.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use hesper_model::{Block, SeriesId, TagQuery, Tags, Window};
+use roaring::RoaringBitmap;
+
+use crate::codec::Codec;
+use crate::fold::{Accumulator, CellLayout, FoldOp, WindowPart};
+use crate::groups::{GroupTable, Grouping, TooManyGroups};
+use crate::series_table::{SeriesRef, SeriesTable};
+use crate::shard::Shard;
+use crate::symbols::{Symbol, Symbols};
+use crate::window::sealed::SealedBlocks;
+
+/// What is asked of the storage: a partial aggregate of the matching series, by group and cell.
+#[derive(Clone, Debug)]
+pub struct ScanRequest {
+    /// Which series.
+    pub query: TagQuery,
+    /// Which series aggregate together.
+    pub grouping: Grouping,
+    /// How values meet in a cell.
+    pub op: FoldOp,
+    /// The cells.
+    pub layout: CellLayout,
+    /// More groups are refused.
+    pub max_groups: usize,
+}
+
+/// What a series holds in memory of a window of which history holds the rest.
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    /// The series.
+    pub id: SeriesId,
+    /// Its tags.
+    pub tags: Tags,
+    /// The window.
+    pub window: Window,
+    /// The values; where there is one, it is newer than history's.
+    pub block: Block,
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScanStats {
+    /// Series that match, in memory.
+    pub series: u64,
+    /// Blocks folded, open columns included.
+    pub blocks: u64,
+}
+
+/// What the scan of one or several shards found.
+#[derive(Debug)]
+pub struct PartialScan {
+    /// The groups.
+    pub groups: GroupTable,
+    /// Their cells.
+    pub acc: Accumulator,
+    /// What was looked at.
+    pub stats: ScanStats,
+    /// What has to be laid over history.
+    pub overlays: Vec<Overlay>,
+    /// By shard: the windows of the query that memory answers for alone.
+    pub complete: HashMap<u32, Vec<Window>>,
+}
+
+impl PartialScan {
+    /// Nothing found yet.
+    pub fn new(request: &ScanRequest) -> Self {
+        Self {
+            groups: GroupTable::new(request.max_groups),
+            acc: Accumulator::new(request.op, request.layout),
+            stats: ScanStats::default(),
+            overlays: Vec::new(),
+            complete: HashMap::new(),
+        }
+    }
+}
+
+/// Sealed blocks to be folded after the shard's lock is let go.
+pub struct SealedWork {
+    series: Vec<(SeriesRef, u32)>,
+    windows: Vec<(WindowPart, Arc<SealedBlocks>)>,
+}
+
+impl Shard {
+    /// Finds and groups the matching series and folds the open columns. What is sealed is folded by [`SealedWork::fold`], without the shard.
+    ///
+    /// # Errors
+    /// When there are too many groups.
+    pub fn scan(
+        &self,
+        shard: u32,
+        symbols: &Symbols,
+        codec: &Codec,
+        request: &ScanRequest,
+        found: &mut PartialScan,
+    ) -> Result<SealedWork, TooManyGroups> {
+        let matched = self.index.matching(&request.query);
+        let series = assign(&self.table, symbols, &matched, &request.grouping, found)?;
+        found.acc.grow(found.groups.len());
+        found.stats.series += series.len() as u64;
+        let mut sealed = Vec::new();
+        let mut complete = Vec::new();
+        for window in request.layout.range().windows() {
+            let (Some(held), Some(part)) = (
+                self.windows.get(&window),
+                WindowPart::of(&request.layout, window),
+            ) else {
+                continue;
+            };
+            if !held.complete {
+                for (s, _) in series.iter().filter(|(s, _)| held.holds(*s)) {
+                    found.overlays.push(Overlay {
+                        id: self.table.id(*s),
+                        tags: self.table.tags(symbols, *s),
+                        window,
+                        block: held.block(*s, codec),
+                    });
+                }
+                continue;
+            }
+            complete.push(window);
+            match (&held.open, &held.sealed) {
+                (Some(open), None) => {
+                    open.fold(&mut found.acc, &part, &series);
+                    found.stats.blocks += series.len() as u64;
+                }
+                (None, Some(blocks)) => sealed.push((part, blocks.clone())),
+                (Some(_), Some(_)) => {
+                    for (s, group) in &series {
+                        let block = held.block(*s, codec);
+                        found.acc.fold_block(*group, &part, &block);
+                    }
+                    found.stats.blocks += series.len() as u64;
+                }
+                (None, None) => {}
+            }
+        }
+        found.complete.insert(shard, complete);
+        Ok(SealedWork {
+            series,
+            windows: sealed,
+        })
+    }
+}
+
+impl SealedWork {
+    /// Folds the sealed blocks.
+    pub fn fold(self, codec: &Codec, found: &mut PartialScan) {
+        // Windows mostly share their order, and then the places.
+        let mut places: Option<(Arc<_>, Vec<(u32, u32)>)> = None;
+        for (part, blocks) in &self.windows {
+            let order = blocks.order();
+            let places = match &mut places {
+                Some((of, places)) if Arc::ptr_eq(of, order) => places,
+                other => {
+                    let made = order.places_of(&self.series);
+                    &mut other.insert((order.clone(), made)).1
+                }
+            };
+            blocks.fold(&mut found.acc, part, places, codec);
+            found.stats.blocks += places.len() as u64;
+        }
+    }
+}
+
+/// Finds the group of each matching series; in the order of the series' numbers.
+fn assign(
+    table: &SeriesTable,
+    symbols: &Symbols,
+    matched: &RoaringBitmap,
+    grouping: &Grouping,
+    found: &mut PartialScan,
+) -> Result<Vec<(SeriesRef, u32)>, TooManyGroups> {
+    let mut series = Vec::with_capacity(matched.len() as usize);
+    let mut take = |found: &mut PartialScan, s: SeriesRef, group: u32| {
+        let lowest = found.groups.lowest_mut(group);
+        lowest.add(table.source(s), table.item_prefix(s));
+        series.push((s, group));
+    };
+    let matched = matched.iter().map(SeriesRef);
+    match grouping {
+        Grouping::One => {
+            for s in matched {
+                let group = found.groups.number(&[])?;
+                take(found, s, group);
+            }
+        }
+        Grouping::Series => {
+            for s in matched {
+                let pairs = table.text_pairs(symbols, s);
+                let key: Vec<_> = pairs.flat_map(|(k, v)| [k.clone(), v.clone()]).collect();
+                let group = found.groups.number(&key)?;
+                take(found, s, group);
+            }
+        }
+        Grouping::Keys(keys) => {
+            // A key that no series has ever carried has no symbol.
+            let keys: Option<Vec<Symbol>> = keys.iter().map(|k| symbols.find(k)).collect();
+            let Some(keys) = keys else {
+                return Ok(series);
+            };
+            let mut numbers: HashMap<Box<[Symbol]>, u32> = HashMap::new();
+            let mut values = Vec::with_capacity(keys.len());
+            for s in matched {
+                values.clear();
+                values.extend(keys.iter().map_while(|k| table.value(s, *k)));
+                if values.len() < keys.len() {
+                    continue;
+                }
+                let group = match numbers.get(&values[..]) {
+                    Some(group) => *group,
+                    None => {
+                        let key: Vec<_> = values.iter().map(|v| symbols.text(*v).clone()).collect();
+                        let group = found.groups.number(&key)?;
+                        numbers.insert(values.clone().into(), group);
+                        group
+                    }
+                };
+                take(found, s, group);
+            }
+        }
+    }
+    Ok(series)
+}

@@ -1,0 +1,288 @@
+//! A shard: its series, their index, the normaliser's memory, the windows, and which batches took effect.
+//!
+//! Plain state, driven by the records of the log alone: what is done here to a live record is done again to the same record at replay.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use hesper_model::{SeriesId, Slot, Tags, Timestamp, Window};
+use roaring::RoaringBitmap;
+
+use crate::codec::Codec;
+use crate::log::record::{ClientId, Run, Samples};
+use crate::normaliser::{Normalised, Normaliser, NormaliserState};
+use crate::series_table::{SeriesRef, SeriesTable};
+use crate::symbols::Symbols;
+use crate::tag_index::TagIndex;
+use crate::window::open::OpenColumns;
+use crate::window::sealed::SeriesOrder;
+use crate::window::{FlushId, ShardWindow};
+
+/// A client that was not heard of for so long is forgotten; a batch that it sends again after that counts again.
+const CLIENT_MEMORY_MILLIS: i64 = 24 * 3600 * 1000;
+
+/// The last batch of a client that took effect in a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientProgress {
+    /// Its number.
+    pub sequence: u64,
+    /// When it was received.
+    pub received: Timestamp,
+}
+
+/// What became of the datapoints of a batch in a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// They count.
+    pub taken: u64,
+    /// Ignored: their slot, or a later sample's, is closed.
+    pub late: u64,
+    /// Ignored: the series has a sample of this time.
+    pub duplicate: u64,
+    /// Ignored: the batch took effect before.
+    pub repeated: u64,
+}
+
+impl std::ops::AddAssign for Applied {
+    fn add_assign(&mut self, other: Self) {
+        self.taken += other.taken;
+        self.late += other.late;
+        self.duplicate += other.duplicate;
+        self.repeated += other.repeated;
+    }
+}
+
+/// What a shard needs to know of its store.
+pub struct ShardRules<'a> {
+    /// How samples become values of slots.
+    pub normaliser: &'a Normaliser,
+    /// True when history holds anything of a window: what memory makes for it from now on is not all there is.
+    pub in_history: &'a dyn Fn(Window) -> bool,
+}
+
+/// A shard.
+#[derive(Default)]
+pub struct Shard {
+    /// The series.
+    pub table: SeriesTable,
+    /// Their index, by the number of the series.
+    pub index: TagIndex,
+    /// The normaliser's memory, by the number of the series.
+    pub normaliser: Vec<NormaliserState>,
+    /// The windows in memory.
+    pub windows: BTreeMap<Window, ShardWindow>,
+    /// What took effect last, by client.
+    pub clients: HashMap<ClientId, ClientProgress>,
+    /// The order of the window that was sealed last.
+    order: Option<Arc<SeriesOrder>>,
+}
+
+impl Shard {
+    /// Takes in a series under its number.
+    pub fn add_series(&mut self, symbols: &Symbols, series: SeriesRef, tags: &Tags) {
+        let id = SeriesId::of(tags);
+        self.table.insert_at(symbols, series, id, tags);
+        let pairs = self.table.text_pairs(symbols, series);
+        self.index.insert(series.0, pairs);
+        let capacity = self.table.capacity();
+        if self.normaliser.len() < capacity {
+            self.normaliser.resize(capacity, NormaliserState::default());
+        }
+    }
+
+    /// True when a batch of the client took effect here before.
+    pub fn is_repeated(&self, client: ClientId, sequence: u64) -> bool {
+        client != ClientId::NONE
+            && self
+                .clients
+                .get(&client)
+                .is_some_and(|last| sequence <= last.sequence)
+    }
+
+    /// Normalises datapoints and writes them to their windows. Series that are not known are passed over: the caller checks them first.
+    pub fn apply_samples(&mut self, rules: &ShardRules<'_>, samples: &Samples) -> Applied {
+        let mut applied = Applied::default();
+        if self.is_repeated(samples.client, samples.sequence) {
+            applied.repeated = samples.series.len() as u64;
+            return applied;
+        }
+        if samples.client != ClientId::NONE {
+            let progress = ClientProgress {
+                sequence: samples.sequence,
+                received: samples.received,
+            };
+            self.clients.insert(samples.client, progress);
+        }
+        let mut cursor = Cursor::new(&mut self.windows, rules, samples.received);
+        for (i, (&series, &value)) in samples.series.iter().zip(&samples.values).enumerate() {
+            if !self.table.is_live(series) {
+                continue;
+            }
+            let normalised = rules.normaliser.apply(
+                &mut self.normaliser[series.index()],
+                self.table.source(series),
+                samples.time(i),
+                value,
+                |slot, value| cursor.write(series, slot, value),
+            );
+            match normalised {
+                Normalised::Taken => applied.taken += 1,
+                Normalised::Late => applied.late += 1,
+                Normalised::Duplicate => applied.duplicate += 1,
+            }
+        }
+        applied
+    }
+
+    /// Writes declared back-fill: values of slots, past the normaliser.
+    pub fn apply_load(&mut self, rules: &ShardRules<'_>, received: Timestamp, runs: &[Run]) {
+        let mut cursor = Cursor::new(&mut self.windows, rules, received);
+        for run in runs.iter().filter(|r| self.table.is_live(r.series)) {
+            for (slot, value) in (run.first.0..).zip(&run.values) {
+                cursor.write(run.series, Slot(slot), *value);
+            }
+        }
+    }
+
+    /// Seals a window's open columns for a flush; false when there is nothing to seal.
+    pub fn seal(
+        &mut self,
+        symbols: &Symbols,
+        codec: &Codec,
+        window: Window,
+        flush: FlushId,
+    ) -> bool {
+        let (table, last_order) = (&self.table, &mut self.order);
+        let Some(part) = self.windows.get_mut(&window) else {
+            return false;
+        };
+        let order = std::cell::RefCell::new(last_order);
+        part.seal(flush, codec, |mut refs| {
+            let mut last = order.borrow_mut();
+            if let Some(order) = last.as_ref().filter(|o| o.is_of(&refs)) {
+                return order.clone();
+            }
+            refs.sort_by_cached_key(|s| sort_key(table, symbols, *s));
+            let made = Arc::new(SeriesOrder::new(refs));
+            **last = Some(made.clone());
+            made
+        })
+    }
+
+    /// Notes that a flush is in history.
+    pub fn flushed(&mut self, flush: FlushId) {
+        for part in self.windows.values_mut() {
+            part.flushed(flush);
+        }
+        self.windows
+            .retain(|_, part| part.complete || part.sealed.is_some() || part.open.is_some());
+    }
+
+    /// Drops complete windows that end before `horizon` and are in history, and gives the series that no window holds any more.
+    pub fn evict(&mut self, horizon: Window) -> RoaringBitmap {
+        let before = self.windows.len();
+        self.windows
+            .retain(|window, part| *window >= horizon || !part.complete || !part.is_flushed());
+        if self.windows.len() == before {
+            return RoaringBitmap::new();
+        }
+        let mut idle: RoaringBitmap = self.table.iter().map(|s| s.0).collect();
+        for part in self.windows.values() {
+            if let Some(open) = &part.open {
+                open.series().for_each(|s| _ = idle.remove(s.0));
+            }
+            if let Some(sealed) = &part.sealed {
+                idle -= sealed.series();
+            }
+        }
+        idle
+    }
+
+    /// Lets series go.
+    pub fn forget(&mut self, series: &RoaringBitmap) {
+        self.table.remove(series);
+        self.index.remove(series);
+        for number in series {
+            self.normaliser[number as usize] = NormaliserState::default();
+        }
+    }
+
+    /// Lets clients go that were not heard of for a day.
+    pub fn forget_clients(&mut self, now: Timestamp) {
+        self.clients
+            .retain(|_, last| now.0.saturating_sub(last.received.0) < CLIENT_MEMORY_MILLIS);
+    }
+}
+
+/// The order of (name, tags) as a text.
+fn sort_key(table: &SeriesTable, symbols: &Symbols, series: SeriesRef) -> Vec<u8> {
+    let mut key = Vec::with_capacity(128);
+    hesper_model::series::put_sort_key(
+        table.text_pairs(symbols, series).map(|(k, v)| (&**k, &**v)),
+        &mut key,
+    );
+    key
+}
+
+/// Writes to windows, holding on to the open columns of the last one: neighbours in a batch are neighbours in time.
+struct Cursor<'a> {
+    windows: &'a mut BTreeMap<Window, ShardWindow>,
+    rules: &'a ShardRules<'a>,
+    received: Timestamp,
+    held: Option<(Window, OpenColumns)>,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(
+        windows: &'a mut BTreeMap<Window, ShardWindow>,
+        rules: &'a ShardRules<'a>,
+        received: Timestamp,
+    ) -> Self {
+        Self {
+            windows,
+            rules,
+            received,
+            held: None,
+        }
+    }
+
+    #[inline]
+    fn write(&mut self, series: SeriesRef, slot: Slot, value: f64) {
+        if value.is_nan() {
+            return;
+        }
+        let window = slot.window();
+        match &mut self.held {
+            Some((held, open)) if *held == window => open.write(series, slot.position(), value),
+            _ => {
+                let mut open = self.switch(window);
+                open.write(series, slot.position(), value);
+                self.held = Some((window, open));
+            }
+        }
+    }
+
+    fn switch(&mut self, window: Window) -> OpenColumns {
+        self.put_back();
+        let part = self
+            .windows
+            .entry(window)
+            .or_insert_with(|| ShardWindow::new(!(self.rules.in_history)(window)));
+        part.last_write = part.last_write.max(self.received);
+        part.open.take().unwrap_or_default()
+    }
+
+    fn put_back(&mut self) {
+        if let Some((window, open)) = self.held.take() {
+            let part = self.windows.get_mut(&window);
+            part.expect("made when its columns were taken").open = Some(open);
+        }
+    }
+}
+
+impl Drop for Cursor<'_> {
+    fn drop(&mut self) {
+        self.put_back();
+    }
+}

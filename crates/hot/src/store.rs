@@ -1,0 +1,324 @@
+//! A store: the shards of a data directory and the log that drives them.
+//!
+//! A batch is checked, logged shard by shard, and applied to memory under the shard's lock, so that the order in the log is the order in which
+//! it took effect. It is visible to queries at once and acknowledged when the log is durable up to it.
+
+mod maintenance;
+mod recovery;
+mod tags;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use hesper_model::{SeriesId, Slot, Step, Tags, Timestamp, Window};
+use parking_lot::{Mutex, RwLock};
+
+use crate::HotError;
+use crate::batch::{Batch, SeriesHandle};
+use crate::codec::Codec;
+use crate::directory::Directory;
+use crate::groups::TooManyGroups;
+use crate::log::Lsn;
+use crate::log::record::{self, DEFAULT_TENANT, Kind, Prefix, Run};
+use crate::log::segment;
+use crate::log::writer::{Committer, Log, LogOptions};
+use crate::normaliser::Normaliser;
+use crate::scan::{PartialScan, ScanRequest};
+use crate::series_table::SeriesRef;
+use crate::shard::{Applied, Shard, ShardRules};
+use crate::symbols::Symbols;
+
+pub use maintenance::{FlushRow, MemoryStats, PendingFlush};
+pub use recovery::{InHistory, Recovery};
+
+/// Settings of a store.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The distance between datapoints.
+    pub step: Step,
+    /// Number of shards; fixed for the life of a data directory.
+    pub shards: u32,
+    /// How long sealed windows stay in memory after their end, in milliseconds.
+    pub hot_window_millis: i64,
+    /// New series are refused beyond this many.
+    pub max_series: usize,
+    /// Open columns beyond this many bytes make old windows be sealed early.
+    pub max_open_bytes: usize,
+    /// Settings of the log.
+    pub log: LogOptions,
+}
+
+impl StoreOptions {
+    /// The defaults for a step.
+    pub fn new(step: Step) -> Self {
+        Self {
+            step,
+            shards: 64,
+            hot_window_millis: 6 * 3600 * 1000,
+            max_series: 10_000_000,
+            max_open_bytes: 4 << 30,
+            log: LogOptions::default(),
+        }
+    }
+}
+
+/// Counters of a store since it was opened.
+#[derive(Debug, Default)]
+pub struct StoreStats {
+    /// Datapoints that count.
+    pub taken: AtomicU64,
+    /// Datapoints ignored because their slot was closed.
+    pub late: AtomicU64,
+    /// Datapoints ignored because the series had one of the same time.
+    pub duplicate: AtomicU64,
+    /// Datapoints ignored because their batch took effect before.
+    pub repeated: AtomicU64,
+    /// Datapoints of declared back-fill.
+    pub loaded: AtomicU64,
+    /// Series refused because the store was full.
+    pub series_refused: AtomicU64,
+    /// Series let go because no window held them.
+    pub series_forgotten: AtomicU64,
+}
+
+/// The outcome of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// What became of the datapoints.
+    pub applied: Applied,
+    /// Durable when the log is durable up to here.
+    pub lsn: Lsn,
+}
+
+/// A store, open.
+pub struct HotStore {
+    options: StoreOptions,
+    directory: Arc<dyn Directory>,
+    codec: Codec,
+    normaliser: Normaliser,
+    symbols: Symbols,
+    shards: Vec<RwLock<Shard>>,
+    series: AtomicUsize,
+    log: Arc<Log>,
+    /// Ends with the store.
+    _committer: Option<Committer>,
+    /// Windows of which history holds anything.
+    in_history: RwLock<BTreeSet<Window>>,
+    next_flush: AtomicU64,
+    /// Held to read while handles are in use, to write while series are let go: a datapoint is never logged for a series that is gone.
+    forgetting: RwLock<()>,
+    /// Held while windows are sealed, dropped, or written to a checkpoint.
+    maintenance: Mutex<()>,
+    stats: StoreStats,
+}
+
+impl HotStore {
+    /// The settings.
+    pub fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    /// The distance between datapoints.
+    pub fn step(&self) -> Step {
+        self.options.step
+    }
+
+    /// Number of shards.
+    pub fn shards(&self) -> u32 {
+        self.options.shards
+    }
+
+    /// The block codecs of the store.
+    pub fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &StoreStats {
+        &self.stats
+    }
+
+    /// Number of series in memory.
+    pub fn series_count(&self) -> usize {
+        self.series.load(Ordering::Relaxed)
+    }
+
+    fn prefix(&self, shard: u32) -> Prefix {
+        Prefix {
+            tenant: DEFAULT_TENANT,
+            step_millis: self.options.step.millis() as u32,
+            shard,
+        }
+    }
+
+    fn rules<'a>(&'a self, in_history: &'a dyn Fn(Window) -> bool) -> ShardRules<'a> {
+        ShardRules {
+            normaliser: &self.normaliser,
+            in_history,
+        }
+    }
+
+    fn history_holds(&self, window: Window) -> bool {
+        self.in_history.read().contains(&window)
+    }
+
+    /// The place of a series, which is taken in now if it is new. It is visible to queries at once.
+    ///
+    /// # Errors
+    /// When the store is full, another series has the same id, or the log cannot be written.
+    pub fn resolve(&self, tags: &Tags) -> Result<SeriesHandle, HotError> {
+        let id = SeriesId::of(tags);
+        let number = id.shard(self.options.shards);
+        let lock = &self.shards[number as usize];
+        let handle = |series| SeriesHandle {
+            shard: number,
+            series,
+        };
+        if let Some(series) = lock.read().table.find(&self.symbols, id, tags)? {
+            return Ok(handle(series));
+        }
+        let mut shard = lock.write();
+        if let Some(series) = shard.table.find(&self.symbols, id, tags)? {
+            return Ok(handle(series));
+        }
+        if self.series.load(Ordering::Relaxed) >= self.options.max_series {
+            self.stats.series_refused.fetch_add(1, Ordering::Relaxed);
+            return Err(HotError::TooManySeries {
+                limit: self.options.max_series,
+            });
+        }
+        let series = SeriesRef(shard.table.capacity() as u32);
+        let mut framed = Vec::new();
+        segment::put_record(&mut framed, Kind::Series as u8, |out| {
+            record::put_series(out, self.prefix(number), series, tags);
+        });
+        self.log.append(&framed)?;
+        shard.add_series(&self.symbols, series, tags);
+        self.series.fetch_add(1, Ordering::Relaxed);
+        Ok(handle(series))
+    }
+
+    /// True while the series of a handle is known. One that was let go has to be resolved again.
+    pub fn is_live(&self, handle: SeriesHandle) -> bool {
+        let shard = self.shards[handle.shard as usize].read();
+        shard.table.is_live(handle.series)
+    }
+
+    /// Logs a batch and applies it to memory. `scratch` is overwritten and saves the allocation.
+    ///
+    /// Its datapoints are visible at once; it may be acknowledged when the log is durable up to the place given. A batch of a client whose
+    /// sequence took effect before changes nothing.
+    ///
+    /// # Errors
+    /// [`HotError::Busy`] and [`HotError::UnknownSeries`] before anything has changed; [`HotError::Poisoned`] when the log is
+    /// broken, after which no datapoint of the batch counts as accepted.
+    pub fn append(&self, batch: &Batch, scratch: &mut Vec<u8>) -> Result<Appended, HotError> {
+        self.log.check_room()?;
+        let _none_is_let_go = self.forgetting.read();
+        for (number, samples) in batch.shards() {
+            let shard = self.shards[number as usize].read();
+            if !samples.series.iter().all(|s| shard.table.is_live(*s)) {
+                return Err(HotError::UnknownSeries);
+            }
+        }
+        let mut done = Appended {
+            applied: Applied::default(),
+            lsn: Lsn(0),
+        };
+        let in_history = |window| self.history_holds(window);
+        let rules = self.rules(&in_history);
+        for (number, samples) in batch.shards() {
+            let mut shard = self.shards[number as usize].write();
+            if shard.is_repeated(samples.client, samples.sequence) {
+                done.applied.repeated += samples.series.len() as u64;
+                // What it repeats may not be durable yet.
+                done.lsn = done.lsn.max(self.log.end());
+                continue;
+            }
+            scratch.clear();
+            segment::put_record(scratch, Kind::Samples as u8, |out| {
+                record::put_samples(out, self.prefix(number), samples);
+            });
+            done.lsn = done.lsn.max(self.log.append(scratch)?);
+            done.applied += shard.apply_samples(&rules, samples);
+        }
+        let add = |counter: &AtomicU64, n: u64| _ = counter.fetch_add(n, Ordering::Relaxed);
+        add(&self.stats.taken, done.applied.taken);
+        add(&self.stats.late, done.applied.late);
+        add(&self.stats.duplicate, done.applied.duplicate);
+        add(&self.stats.repeated, done.applied.repeated);
+        Ok(done)
+    }
+
+    /// Logs declared back-fill and writes it to memory, past the normaliser; gives the number of datapoints and the place in the log.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn load(
+        &self,
+        rows: &[(SeriesHandle, Slot, Vec<f64>)],
+        received: Timestamp,
+    ) -> Result<(u64, Lsn), HotError> {
+        self.log.check_room()?;
+        let _none_is_let_go = self.forgetting.read();
+        if !rows.iter().all(|(handle, ..)| self.is_live(*handle)) {
+            return Err(HotError::UnknownSeries);
+        }
+        let mut by_shard: std::collections::BTreeMap<u32, Vec<Run>> = Default::default();
+        let mut datapoints = 0;
+        for (handle, first, values) in rows {
+            datapoints += values.iter().filter(|v| !v.is_nan()).count() as u64;
+            by_shard.entry(handle.shard).or_default().push(Run {
+                series: handle.series,
+                first: *first,
+                values: values.clone(),
+            });
+        }
+        let in_history = |window| self.history_holds(window);
+        let rules = self.rules(&in_history);
+        let mut lsn = Lsn(0);
+        let mut framed = Vec::new();
+        for (number, runs) in by_shard {
+            let mut shard = self.shards[number as usize].write();
+            framed.clear();
+            segment::put_record(&mut framed, Kind::Load as u8, |out| {
+                record::put_load(out, self.prefix(number), received, &runs);
+            });
+            lsn = lsn.max(self.log.append(&framed)?);
+            shard.apply_load(&rules, received, &runs);
+        }
+        self.stats.loaded.fetch_add(datapoints, Ordering::Relaxed);
+        Ok((datapoints, lsn))
+    }
+
+    /// Scans a shard: what memory answers for is folded, the rest is named.
+    ///
+    /// # Errors
+    /// When there are too many groups.
+    pub fn scan(
+        &self,
+        number: u32,
+        request: &ScanRequest,
+        found: &mut PartialScan,
+    ) -> Result<(), TooManyGroups> {
+        let shard = self.shards[number as usize].read();
+        let sealed = shard.scan(number, &self.symbols, &self.codec, request, found)?;
+        drop(shard);
+        sealed.fold(&self.codec, found);
+        Ok(())
+    }
+
+    /// The path of the store's files, for messages.
+    pub fn path(&self) -> PathBuf {
+        self.directory.path("")
+    }
+}

@@ -1,0 +1,312 @@
+//! What a store does beside taking data: sealing windows, handing them to history, dropping them, and writing checkpoints.
+//!
+//! The caller drives it: [`HotStore::due`] says which windows to seal, [`HotStore::seal`] seals them for a flush, and after the manifest has
+//! committed the flush, [`HotStore::flushed`], [`HotStore::evict`] and [`HotStore::checkpoint`] let go of what is no longer needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hesper_model::series::put_sort_key;
+use hesper_model::{Block, DataSource, SeriesId, Tags, Timestamp, Window};
+
+use super::HotStore;
+use crate::HotError;
+use crate::checkpoint::CheckpointWriter;
+use crate::log::record::{self, Kind};
+use crate::log::{Lsn, segment};
+use crate::series_table::SeriesRef;
+use crate::window::FlushId;
+use crate::window::sealed::SealedBlocks;
+
+/// A window is sealed when its successor has this many filled slots …
+const SUCCESSOR_SLOTS: u32 = 2;
+/// … or after this many steps without a write …
+const IDLE_STEPS: i64 = 3;
+/// … but not before this time without one.
+const MIN_IDLE_MILLIS: i64 = 60_000;
+
+/// Windows that are sealed for one manifest commit.
+pub struct PendingFlush {
+    /// The flush.
+    pub id: FlushId,
+    /// Its windows.
+    pub windows: BTreeSet<Window>,
+    parts: Vec<FlushPart>,
+}
+
+struct FlushPart {
+    shard: u32,
+    window: Window,
+    blocks: Arc<SealedBlocks>,
+}
+
+/// A row for history: one series' block of a window.
+#[derive(Clone, Debug)]
+pub struct FlushRow {
+    /// The series.
+    pub id: SeriesId,
+    /// Its tags.
+    pub tags: Tags,
+    /// How its values are consolidated.
+    pub source: DataSource,
+    /// The window.
+    pub window: Window,
+    /// The values.
+    pub block: Block,
+}
+
+/// What is held in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryStats {
+    /// Series.
+    pub series: usize,
+    /// Strings in tags.
+    pub symbols: usize,
+    /// Windows, over all shards.
+    pub shard_windows: usize,
+    /// Bytes of open columns.
+    pub open_bytes: usize,
+    /// Bytes of sealed blocks.
+    pub sealed_bytes: usize,
+}
+
+/// The open columns of a window, over all shards.
+#[derive(Default)]
+struct OpenWindow {
+    /// The slots that any shard has filled.
+    filled: u64,
+    /// When the last write was received, in milliseconds.
+    last_write: i64,
+    /// True when any shard has not sealed its part yet.
+    first_seal: bool,
+}
+
+impl HotStore {
+    /// What is held in memory.
+    pub fn memory(&self) -> MemoryStats {
+        let mut stats = MemoryStats {
+            series: self.series_count(),
+            symbols: self.symbols.len(),
+            ..MemoryStats::default()
+        };
+        for shard in &self.shards {
+            let shard = shard.read();
+            stats.shard_windows += shard.windows.len();
+            for part in shard.windows.values() {
+                let (open, sealed) = part.size_bytes();
+                stats.open_bytes += open;
+                stats.sealed_bytes += sealed;
+            }
+        }
+        stats
+    }
+
+    /// The windows that are to be sealed now. With `ended`, also those whose time is over by more than an idle time: for a store that
+    /// is about to be closed.
+    pub fn due(&self, now: Timestamp, ended: bool) -> BTreeSet<Window> {
+        let mut open: BTreeMap<Window, OpenWindow> = BTreeMap::new();
+        let mut open_bytes = 0;
+        for shard in &self.shards {
+            for (window, part) in &shard.read().windows {
+                if let Some(columns) = &part.open {
+                    let seen = open.entry(*window).or_default();
+                    seen.filled |= columns.filled();
+                    seen.last_write = seen.last_write.max(part.last_write.0);
+                    seen.first_seal |= part.complete && part.sealed.is_none();
+                    open_bytes += columns.size_bytes();
+                }
+            }
+        }
+        let step = self.options.step;
+        let idle_millis = (IDLE_STEPS * step.millis()).max(MIN_IDLE_MILLIS);
+        let crowded = open_bytes > self.options.max_open_bytes;
+        let newest = open.keys().next_back().copied();
+        let is_due = |window: &Window, of: &OpenWindow| {
+            let successor = open.get(&window.next());
+            let succeeded = successor.is_some_and(|s| s.filled.count_ones() >= SUCCESSOR_SLOTS);
+            let idle = now.0.saturating_sub(of.last_write) >= idle_millis;
+            let over = now.0.saturating_sub(window.last_slot().time(step).0) >= idle_millis;
+            // What comes to a window that was sealed before is gathered until it rests: each flush of it is a file.
+            (succeeded && of.first_seal)
+                || idle
+                || (ended && over)
+                || (crowded && newest != Some(*window))
+        };
+        open.iter()
+            .filter(|(window, of)| is_due(window, of))
+            .map(|(window, _)| *window)
+            .collect()
+    }
+
+    /// Seals windows for a flush; `None` when there was nothing to seal.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn seal(&self, windows: &BTreeSet<Window>) -> Result<Option<PendingFlush>, HotError> {
+        let _one = self.maintenance.lock();
+        let id = FlushId(self.next_flush.fetch_add(1, Ordering::Relaxed));
+        let mut flush = PendingFlush {
+            id,
+            windows: BTreeSet::new(),
+            parts: Vec::new(),
+        };
+        let mut framed = Vec::new();
+        for number in 0..self.options.shards {
+            for window in windows {
+                let mut shard = self.shards[number as usize].write();
+                if shard.windows.get(window).is_none_or(|p| p.open.is_none()) {
+                    continue;
+                }
+                framed.clear();
+                segment::put_record(&mut framed, Kind::Seal as u8, |out| {
+                    record::put_seal(out, self.prefix(number), *window, id);
+                });
+                self.log.append(&framed)?;
+                shard.seal(&self.symbols, &self.codec, *window, id);
+                let part = &shard.windows[window];
+                let sealed = part.unflushed.iter().find(|(flush, _)| *flush == id);
+                if let Some((_, blocks)) = sealed {
+                    flush.windows.insert(*window);
+                    flush.parts.push(FlushPart {
+                        shard: number,
+                        window: *window,
+                        blocks: blocks.clone(),
+                    });
+                }
+            }
+        }
+        Ok((!flush.parts.is_empty()).then_some(flush))
+    }
+
+    /// The flushes that were sealed but are not known to be in history: those to be tried again after a failure.
+    pub fn unflushed(&self) -> Vec<PendingFlush> {
+        let mut flushes: BTreeMap<FlushId, PendingFlush> = BTreeMap::new();
+        for (number, shard) in self.shards.iter().enumerate() {
+            for (window, part) in &shard.read().windows {
+                for (id, blocks) in &part.unflushed {
+                    let flush = flushes.entry(*id).or_insert_with(|| PendingFlush {
+                        id: *id,
+                        windows: BTreeSet::new(),
+                        parts: Vec::new(),
+                    });
+                    flush.windows.insert(*window);
+                    flush.parts.push(FlushPart {
+                        shard: number as u32,
+                        window: *window,
+                        blocks: blocks.clone(),
+                    });
+                }
+            }
+        }
+        flushes.into_values().collect()
+    }
+
+    /// Hands the rows that a flush has of a window to `row`, sorted by (name, tags).
+    ///
+    /// # Errors
+    /// Whatever `row` fails with.
+    pub fn flush_rows<E>(
+        &self,
+        flush: &PendingFlush,
+        window: Window,
+        mut row: impl FnMut(FlushRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut order: Vec<(Vec<u8>, usize, SeriesRef)> = Vec::new();
+        let parts = flush.parts.iter().enumerate();
+        for (at, part) in parts.filter(|(_, part)| part.window == window) {
+            let shard = self.shards[part.shard as usize].read();
+            for series in part.blocks.order().refs() {
+                let mut key = Vec::with_capacity(96);
+                let pairs = shard.table.text_pairs(&self.symbols, *series);
+                put_sort_key(pairs.map(|(k, v)| (&**k, &**v)), &mut key);
+                order.push((key, at, *series));
+            }
+        }
+        order.sort_unstable();
+        for (_, at, series) in order {
+            let part = &flush.parts[at];
+            let (id, tags, source) = {
+                let shard = self.shards[part.shard as usize].read();
+                let table = &shard.table;
+                let tags = table.tags(&self.symbols, series);
+                (table.id(series), tags, table.source(series))
+            };
+            let block = part.blocks.block(series, &self.codec);
+            row(FlushRow {
+                id,
+                tags,
+                source,
+                window,
+                block: block.expect("the order is that of the blocks"),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a flush is committed to history.
+    pub fn flushed(&self, id: FlushId, windows: &BTreeSet<Window>) {
+        let _one = self.maintenance.lock();
+        // First, so that whoever makes a window anew from now on knows that it is not all there is.
+        self.in_history.write().extend(windows);
+        for shard in &self.shards {
+            shard.write().flushed(id);
+        }
+    }
+
+    /// Drops the windows that ended before the hot window and are in history, and the series that no window holds any more.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn evict(&self, now: Timestamp) -> Result<(), HotError> {
+        let _one = self.maintenance.lock();
+        let horizon = now.plus_millis(-self.options.hot_window_millis);
+        let horizon = hesper_model::Slot::ending_by(horizon, self.options.step).window();
+        let mut framed = Vec::new();
+        for number in 0..self.options.shards {
+            let _no_handle_is_in_use = self.forgetting.write();
+            let mut shard = self.shards[number as usize].write();
+            let idle = shard.evict(horizon);
+            if idle.is_empty() {
+                continue;
+            }
+            let series: Vec<_> = idle.iter().map(SeriesRef).collect();
+            framed.clear();
+            segment::put_record(&mut framed, Kind::Forget as u8, |out| {
+                record::put_forget(out, self.prefix(number), &series);
+            });
+            self.log.append(&framed)?;
+            shard.forget(&idle);
+            self.series.fetch_sub(series.len(), Ordering::Relaxed);
+            let forgotten = &self.stats.series_forgotten;
+            forgotten.fetch_add(series.len() as u64, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint and removes the segments of the log that it replaces; gives the place from which the log is needed.
+    ///
+    /// # Errors
+    /// When a file cannot be written. The checkpoint before stays valid.
+    pub fn checkpoint(&self, now: Timestamp) -> Result<Lsn, HotError> {
+        let _one = self.maintenance.lock();
+        let mut writer = CheckpointWriter::create(&*self.directory)?;
+        for number in 0..self.options.shards {
+            {
+                let mut shard = self.shards[number as usize].write();
+                shard.forget_clients(now);
+                // Under the shard's lock: no record of it is on its way.
+                let lsn = self.log.end();
+                let next_flush = FlushId(self.next_flush.load(Ordering::Relaxed));
+                let prefix = self.prefix(number);
+                writer.add_shard(prefix, lsn, next_flush, &shard, &self.symbols, &self.codec);
+            }
+            writer.flush()?;
+        }
+        // The log must reach at least to where the checkpoint does: the next segment begins where the log ends.
+        self.log.commit()?;
+        let lowest = writer.finish(self.prefix(0))?;
+        self.log.truncate(lowest)?;
+        Ok(lowest)
+    }
+}

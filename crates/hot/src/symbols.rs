@@ -1,0 +1,88 @@
+//! Symbols: a number for every string that occurs in tags, one table for all shards of a store.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+
+/// The number of a string in [`Symbols`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Symbol(pub u32);
+
+/// Strings and their numbers. Grows only: a number stays valid for as long as the process lives.
+///
+/// Looking a number up takes no lock; giving one out locks a part of the map.
+#[derive(Default)]
+pub struct Symbols {
+    numbers: DashMap<Arc<str>, Symbol>,
+    strings: boxcar::Vec<Arc<str>>,
+}
+
+impl Symbols {
+    /// The number of a string, given out now if it has none yet.
+    pub fn intern(&self, text: &str) -> Symbol {
+        if let Some(symbol) = self.numbers.get(text) {
+            return *symbol;
+        }
+        let text: Arc<str> = text.into();
+        *self
+            .numbers
+            .entry(text.clone())
+            .or_insert_with(|| Symbol(self.strings.push(text) as u32))
+    }
+
+    /// The number of a string, if it has one.
+    pub fn find(&self, text: &str) -> Option<Symbol> {
+        self.numbers.get(text).map(|s| *s)
+    }
+
+    /// The string of a number.
+    pub fn text(&self, symbol: Symbol) -> &Arc<str> {
+        self.strings
+            .get(symbol.0 as usize)
+            .expect("symbols are never removed, and only this table gives them out")
+    }
+
+    /// How many strings there are.
+    pub fn len(&self) -> usize {
+        self.strings.count()
+    }
+
+    /// True when there is no string yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_has_one_number() {
+        let symbols = Symbols::default();
+        let a = symbols.intern("a");
+        let b = symbols.intern("b");
+        assert_ne!(a, b);
+        assert_eq!(symbols.intern("a"), a);
+        assert_eq!(symbols.find("b"), Some(b));
+        assert_eq!(symbols.find("c"), None);
+        assert_eq!(&**symbols.text(b), "b");
+        assert_eq!(symbols.len(), 2);
+    }
+
+    #[test]
+    fn threads_agree_on_the_numbers() {
+        let symbols = Symbols::default();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1000).for_each(|i| _ = symbols.intern(&i.to_string())));
+            }
+        });
+        assert_eq!(symbols.len(), 1000);
+        for i in 0..1000 {
+            let text = i.to_string();
+            let symbol = symbols.find(&text).expect("interned above");
+            assert_eq!(**symbols.text(symbol), *text);
+        }
+    }
+}
