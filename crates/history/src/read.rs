@@ -1,0 +1,250 @@
+//! Reading data files: their index, and the values of selected rows.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Float64Array, Int32Array, ListArray, RecordBatch};
+use arrow::datatypes::{Float64Type, Int32Type};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector,
+};
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use roaring::RoaringBitmap;
+
+use crate::file_index::{BadColumn, FileIndex, FileIndexBuilder, is_indexed};
+use crate::layout;
+use crate::{DataFile, HistoryError};
+
+/// Rows of a record batch while reading.
+const BATCH_ROWS: usize = 4096;
+
+/// A data file on the object store, for the Parquet reader.
+struct ObjectReader {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    bytes: u64,
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+impl AsyncFileReader for ObjectReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        let read = async move { self.store.get_range(&self.path, range).await };
+        read.map(|r| r.map_err(external)).boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        let read = async move { self.store.get_ranges(&self.path, &ranges).await };
+        read.map(|r| r.map_err(external)).boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        async move {
+            let bytes = self.bytes;
+            let reader = ParquetMetaDataReader::new()
+                .with_page_index_policy(PageIndexPolicy::Optional)
+                .with_prefetch_hint(Some(64 << 10));
+            Ok(Arc::new(reader.load_and_finish(self, bytes).await?))
+        }
+        .boxed()
+    }
+}
+
+fn open(store: &Arc<dyn ObjectStore>, file: &DataFile) -> ObjectReader {
+    ObjectReader {
+        store: store.clone(),
+        path: Path::from(file.path.as_str()),
+        bytes: file.bytes,
+    }
+}
+
+/// Reads the tags of all rows of a file.
+///
+/// # Errors
+/// When the file cannot be read or is not of the layout.
+pub async fn read_index(
+    store: &Arc<dyn ObjectStore>,
+    file: &DataFile,
+) -> Result<FileIndex, HistoryError> {
+    let failed = |e: &dyn std::fmt::Display| HistoryError::file(&file.path, e);
+    let builder = ParquetRecordBatchStreamBuilder::new(open(store, file))
+        .await
+        .map_err(|e| failed(&e))?;
+    let metadata = builder.metadata().clone();
+    let schema = builder.parquet_schema();
+    let columns = schema.root_schema().get_fields().iter().enumerate();
+    let columns: Vec<usize> = columns
+        .filter(|(_, field)| is_indexed(field.name()))
+        .map(|(root, _)| root)
+        .collect();
+    let mask = ProjectionMask::roots(schema, columns);
+    let mut batches = builder
+        .with_projection(mask)
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(|e| failed(&e))?;
+    let mut index = FileIndexBuilder::default();
+    while let Some(batch) = batches.try_next().await.map_err(|e| failed(&e))? {
+        index.add(&batch).map_err(|e| failed(&e))?;
+    }
+    Ok(index.finish(metadata))
+}
+
+/// Reads the values of rows and hands each row's to `row`, in the order of the rows. NaN is no data.
+///
+/// # Errors
+/// When the file cannot be read, is not of the layout, or a row's values are not those that its count and sum were made of.
+pub async fn read_values(
+    store: &Arc<dyn ObjectStore>,
+    file: &DataFile,
+    index: &FileIndex,
+    rows: &RoaringBitmap,
+    mut row: impl FnMut(u32, &[f64]),
+) -> Result<(), HistoryError> {
+    let failed = |e: &dyn std::fmt::Display| HistoryError::file(&file.path, e);
+    let metadata = ArrowReaderMetadata::try_new(index.metadata.clone(), ArrowReaderOptions::new())
+        .map_err(|e| failed(&e))?;
+    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(open(store, file), metadata);
+    let wanted = [
+        layout::DIVISOR,
+        layout::SCALED_VALUES,
+        layout::COUNT,
+        layout::SUM,
+    ];
+    let schema = builder.parquet_schema();
+    let columns = schema.root_schema().get_fields().iter().enumerate();
+    let columns: Vec<usize> = columns
+        .filter(|(_, field)| wanted.contains(&field.name()))
+        .map(|(root, _)| root)
+        .collect();
+    let mask = ProjectionMask::roots(schema, columns);
+    let mut batches = builder
+        .with_projection(mask)
+        .with_row_selection(selection(rows, index.len()))
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(|e| failed(&e))?;
+    let mut positions = rows.iter();
+    let mut values = Vec::new();
+    while let Some(batch) = batches.try_next().await.map_err(|e| failed(&e))? {
+        let columns = ValueColumns::of(&batch).map_err(|e| failed(&e))?;
+        for i in 0..batch.num_rows() {
+            let position = positions
+                .next()
+                .ok_or_else(|| failed(&"it has more rows than its index"))?;
+            columns
+                .values(i, &mut values)
+                .map_err(|e| failed(&format!("row {position}: {e}")))?;
+            row(position, &values);
+        }
+    }
+    match positions.next() {
+        None => Ok(()),
+        Some(missing) => Err(failed(&format!("row {missing} is missing"))),
+    }
+}
+
+fn selection(rows: &RoaringBitmap, all: usize) -> RowSelection {
+    let mut selectors = Vec::new();
+    let mut at = 0;
+    let mut rows = rows.iter().map(|r| r as usize).peekable();
+    while let Some(first) = rows.next() {
+        if first > at {
+            selectors.push(RowSelector::skip(first - at));
+        }
+        let mut end = first + 1;
+        while rows.next_if(|next| *next == end).is_some() {
+            end += 1;
+        }
+        selectors.push(RowSelector::select(end - first));
+        at = end;
+    }
+    if all > at {
+        selectors.push(RowSelector::skip(all - at));
+    }
+    RowSelection::from(selectors)
+}
+
+struct ValueColumns<'a> {
+    divisor: &'a Float64Array,
+    lists: &'a ListArray,
+    elements: &'a Float64Array,
+    count: &'a Int32Array,
+    sum: &'a Float64Array,
+}
+
+impl<'a> ValueColumns<'a> {
+    fn of(batch: &'a RecordBatch) -> Result<Self, BadColumn> {
+        let column = |name: &str| {
+            batch
+                .column_by_name(name)
+                .ok_or_else(|| BadColumn(name.to_owned()))
+        };
+        let doubles = |name: &str| {
+            column(name)?
+                .as_primitive_opt::<Float64Type>()
+                .ok_or_else(|| BadColumn(name.to_owned()))
+        };
+        let bad = |name: &str| BadColumn(name.to_owned());
+        let lists = column(layout::SCALED_VALUES)?
+            .as_list_opt::<i32>()
+            .ok_or_else(|| bad(layout::SCALED_VALUES))?;
+        Ok(Self {
+            divisor: doubles(layout::DIVISOR)?,
+            lists,
+            elements: lists
+                .values()
+                .as_primitive_opt::<Float64Type>()
+                .ok_or_else(|| bad(layout::SCALED_VALUES))?,
+            count: column(layout::COUNT)?
+                .as_primitive_opt::<Int32Type>()
+                .ok_or_else(|| bad(layout::COUNT))?,
+            sum: doubles(layout::SUM)?,
+        })
+    }
+
+    /// Computes the values of a row and checks them against its count and sum.
+    fn values(&self, row: usize, out: &mut Vec<f64>) -> Result<(), &'static str> {
+        let offsets = self.lists.value_offsets();
+        let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+        let divisor = self.divisor.value(row);
+        out.clear();
+        out.extend(self.elements.values()[from..to].iter().map(|e| e / divisor));
+        if self.elements.null_count() > 0 {
+            for (i, value) in out.iter_mut().enumerate() {
+                if self.elements.is_null(from + i) {
+                    *value = f64::NAN;
+                }
+            }
+        }
+        let (mut count, mut sum) = (0, None);
+        for v in out.iter().filter(|v| !v.is_nan()) {
+            count += 1;
+            sum = Some(sum.map_or(*v, |s: f64| s + v));
+        }
+        if count != self.count.value(row) {
+            return Err("its values are not as many as its count");
+        }
+        let stored = self.sum.is_valid(row).then(|| self.sum.value(row));
+        if sum.map(f64::to_bits) != stored.map(f64::to_bits) {
+            return Err("its values do not add up to its sum");
+        }
+        Ok(())
+    }
+}

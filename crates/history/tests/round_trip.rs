@@ -1,0 +1,253 @@
+//! What is flushed is read back; what is broken is an error that names the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hesper_history::History;
+use hesper_history::synced_local::SyncedLocal;
+use hesper_hot::directory::DiskDirectory;
+use hesper_hot::log::record::ClientId;
+use hesper_hot::store::InHistory;
+use hesper_hot::{Batch, HotStore, StoreOptions};
+use hesper_model::{Slot, Step, TagQuery, Tags, TimeRange, Timestamp, Window};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use proptest::prelude::*;
+
+const STEP: Step = Step::from_secs(60);
+
+struct Node {
+    _directory: tempfile::TempDir,
+    hot: HotStore,
+}
+
+fn node(in_history: InHistory) -> Node {
+    let directory = tempfile::tempdir().expect("a directory");
+    let disk = DiskDirectory::open(directory.path().join("log")).expect("opened");
+    let options = StoreOptions::new(STEP);
+    let (hot, _) = HotStore::open(Arc::new(disk), options, in_history, false).expect("a new store");
+    Node {
+        _directory: directory,
+        hot,
+    }
+}
+
+async fn history(store: &Arc<dyn ObjectStore>, writer: &str) -> History {
+    let opened = History::open(store.clone(), STEP, writer.to_owned(), 64 << 20).await;
+    opened.expect("a manifest that can be read")
+}
+
+fn publish(hot: &HotStore, points: &[(Tags, i64, f64)]) {
+    let mut batch = Batch::new(hot.shards());
+    batch.begin(None);
+    for (tags, slot, value) in points {
+        let handle = hot.resolve(tags).expect("room");
+        batch.push(handle, Slot(*slot).time(STEP), *value);
+    }
+    batch.set_origin(ClientId::NONE, 0, Timestamp(0));
+    hot.append(&batch, &mut Vec::new()).expect("room");
+}
+
+/// Flushes everything there is.
+async fn flush(hot: &HotStore, history: &History) {
+    let windows: BTreeSet<Window> = (-10..1000).map(Window).collect();
+    if let Some(flush) = hot.seal(&windows).expect("room") {
+        let encoded = history.encode_flush(hot, &flush).expect("encoded");
+        history.commit_flush(encoded).await.expect("committed");
+        hot.flushed(flush.id, &flush.windows);
+    }
+}
+
+/// All that history holds, later rows over earlier ones.
+async fn contents(history: &History) -> BTreeMap<(Tags, i64), f64> {
+    let everything = TimeRange {
+        first: Slot(-10_000),
+        last: Slot(100_000),
+    };
+    let mut found = BTreeMap::new();
+    for file in history.manifest().files_in(everything) {
+        let index = history.index(&file).await.expect("an index");
+        let rows = index.tags.matching(&TagQuery::True);
+        assert_eq!(rows.len(), file.rows);
+        let read = history.read_values(&file, &index, &rows, |row, values| {
+            let first = index.row(row).first.0;
+            for (slot, v) in (first..).zip(values).filter(|(_, v)| !v.is_nan()) {
+                found.insert((index.tags_of(row), slot), *v);
+            }
+        });
+        read.await.expect("whole");
+    }
+    found
+}
+
+fn tags(i: usize) -> Tags {
+    let mut tags = Tags::from_pairs([
+        ("name", format!("metric.{}", i % 3)),
+        ("nf.app", "api".to_owned()),
+        ("node", format!("i-{i:03}")),
+        ("atlas.dstype", "gauge".to_owned()),
+    ]);
+    if i % 2 == 0 {
+        tags.insert("Zone", "upper");
+        tags.insert("zone", "lower");
+    }
+    tags
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_is_flushed_is_read_back_to_the_bit(
+        rounds in prop::collection::vec(
+            prop::collection::vec((0usize..20, 1i64..200, prop_oneof![
+                any::<f64>().prop_filter("a number", |v| !v.is_nan()),
+                (0i32..1000).prop_map(|n| f64::from(n) / 60.0),
+                (0i32..100_000).prop_map(|n| f64::from(n) / 100.0),
+            ]), 1..120),
+            1..4,
+        ),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+            let history = history(&store, "one").await;
+            let node = node(InHistory::default());
+            let mut model = BTreeMap::new();
+            let mut last = BTreeMap::new();
+            for mut round in rounds {
+                // In order of time, one datapoint a slot, so that the normaliser keeps every value as it is.
+                round.sort_by_key(|p| p.1);
+                round.retain(|(series, slot, _)| {
+                    let newer = last.get(series).is_none_or(|l| slot > l);
+                    if newer { last.insert(*series, *slot); }
+                    newer
+                });
+                let points: Vec<_> = round.iter().map(|(s, t, v)| (tags(*s), *t, *v)).collect();
+                publish(&node.hot, &points);
+                model.extend(points.into_iter().map(|(tags, slot, v)| ((tags, slot), v)));
+                flush(&node.hot, &history).await;
+            }
+            let bits = |m: &BTreeMap<(Tags, i64), f64>| -> Vec<_> {
+                m.iter().map(|(k, v)| (k.clone(), v.to_bits())).collect()
+            };
+            assert_eq!(bits(&contents(&history).await), bits(&model));
+            // Another process sees the same.
+            let again = super_open(&store).await;
+            assert_eq!(bits(&contents(&again).await), bits(&model));
+            assert_eq!(again.in_history_flushes(), history.in_history_flushes());
+        });
+    }
+}
+
+async fn super_open(store: &Arc<dyn ObjectStore>) -> History {
+    history(store, "two").await
+}
+
+trait Flushes {
+    fn in_history_flushes(&self) -> BTreeSet<u64>;
+}
+
+impl Flushes for History {
+    fn in_history_flushes(&self) -> BTreeSet<u64> {
+        let in_history = self.manifest().in_history();
+        in_history.flushes.iter().map(|f| f.0).collect()
+    }
+}
+
+#[tokio::test]
+async fn writers_that_race_all_commit() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let mut tasks = Vec::new();
+    for writer in 0..4 {
+        let store = store.clone();
+        tasks.push(tokio::spawn(async move {
+            let history = history(&store, &format!("writer-{writer}")).await;
+            let node = node(InHistory::default());
+            for round in 0..5 {
+                let slot = 1 + 60 * (writer * 10 + round);
+                publish(&node.hot, &[(tags(writer as usize), slot, 1.0)]);
+                flush(&node.hot, &history).await;
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    let all = history(&store, "reader").await;
+    assert_eq!(all.manifest().number(), 20);
+    assert_eq!(contents(&all).await.len(), 20);
+}
+
+#[tokio::test]
+async fn many_commits_leave_snapshots_that_open_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let local = SyncedLocal::open(directory.path().join("history")).expect("opened");
+    let store: Arc<dyn ObjectStore> = Arc::new(local);
+    let history = history(&store, "one").await;
+    let node = node(InHistory::default());
+    for i in 0..70 {
+        publish(&node.hot, &[(tags(1), 1 + 60 * i, i as f64)]);
+        flush(&node.hot, &history).await;
+    }
+    // What the snapshot holds is not needed as commits any more.
+    for number in 1..=64 {
+        let path = Path::from(format!("manifest/{number:020}.json"));
+        store.delete(&path).await.expect("deleted");
+    }
+    let again = super_open(&store).await;
+    assert_eq!(again.manifest().number(), 70);
+    assert_eq!(contents(&again).await.len(), 70);
+    let (bytes, datapoints) = again.size();
+    assert!(bytes > 0 && datapoints == 70);
+}
+
+#[tokio::test]
+async fn broken_files_are_errors_that_name_the_file() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let one = history(&store, "one").await;
+    let node = node(InHistory::default());
+    let points: Vec<_> = (0..500)
+        .map(|i| (tags(i), 1 + i as i64 % 60, (i as f64).sin()))
+        .collect();
+    publish(&node.hot, &points);
+    flush(&node.hot, &one).await;
+    let manifest = one.manifest();
+    let file = manifest.files().next().expect("a file").clone();
+    let path = Path::from(file.path.as_str());
+    let whole = store
+        .get(&path)
+        .await
+        .expect("there")
+        .bytes()
+        .await
+        .expect("read");
+    let mut noticed = 0;
+    for at in (0..whole.len()).step_by(97) {
+        let mut broken = whole.to_vec();
+        broken[at] ^= 0x40;
+        store.put(&path, broken.into()).await.expect("put");
+        let fresh = history(&store, "two").await;
+        let read = async {
+            let index = fresh.index(&file).await?;
+            let rows = index.tags.matching(&TagQuery::True);
+            fresh.read_values(&file, &index, &rows, |_, _| {}).await
+        };
+        if let Err(error) = read.await {
+            assert!(error.to_string().contains(&file.path), "{error}");
+            assert_eq!(
+                fresh
+                    .stats()
+                    .files_failed
+                    .load(std::sync::atomic::Ordering::Relaxed),
+                1
+            );
+            noticed += 1;
+        }
+    }
+    assert!(noticed > 10, "only {noticed} changes were noticed");
+    store.delete(&path).await.expect("deleted");
+    let gone = history(&store, "three").await.index(&file).await;
+    assert!(gone.err().expect("gone").to_string().contains(&file.path));
+}
