@@ -1,0 +1,202 @@
+//! From what storage found to what an expression says.
+//!
+//! A series is a dense column, one value a cell. The range may come in chunks: what operators remember is then kept from one chunk to
+//! the next in an [`EvalState`].
+
+mod aggregate;
+mod context;
+mod data;
+mod join;
+pub mod online;
+mod percentiles;
+mod series;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use hesper_model::{DataSource, Tags};
+
+pub use context::EvalContext;
+pub use data::{DataGroup, data_result};
+pub use online::EvalState;
+pub use series::TimeSeries;
+
+use crate::error::StackError;
+use crate::expr::{Bound, DataExpr, TimeSeriesExpr, group_key};
+use crate::number::JavaDouble;
+
+/// The series that an expression yields.
+#[derive(Clone, Debug, Default)]
+pub struct ResultSet {
+    /// The series, in the order in which they are found.
+    pub series: Vec<TimeSeries>,
+    /// What there is to say about them.
+    pub messages: Vec<String>,
+}
+
+/// Evaluates an expression over a whole range at once.
+///
+/// `data` holds the result of every data expression of it, as [`data_result`] makes it; one that is missing counts as without series.
+///
+/// # Errors
+/// When series do not fit the operators that are applied to them.
+pub fn evaluate(
+    expr: &TimeSeriesExpr,
+    ctx: &EvalContext,
+    data: &HashMap<DataExpr, Vec<TimeSeries>>,
+) -> Result<ResultSet, StackError> {
+    evaluate_chunk(expr, ctx, data, &mut EvalState::default())
+}
+
+/// Evaluates an expression over the next chunk of a range. The state is that which the chunk before left.
+///
+/// # Errors
+/// When series do not fit the operators that are applied to them.
+pub fn evaluate_chunk(
+    expr: &TimeSeriesExpr,
+    ctx: &EvalContext,
+    data: &HashMap<DataExpr, Vec<TimeSeries>>,
+    state: &mut EvalState,
+) -> Result<ResultSet, StackError> {
+    state.begin();
+    let mut evaluation = Evaluation { ctx, data, state };
+    Ok(ResultSet {
+        series: evaluation.series(expr)?,
+        messages: Vec::new(),
+    })
+}
+
+struct Evaluation<'a> {
+    ctx: &'a EvalContext,
+    data: &'a HashMap<DataExpr, Vec<TimeSeries>>,
+    state: &'a mut EvalState,
+}
+
+impl Evaluation<'_> {
+    fn series(&mut self, expr: &TimeSeriesExpr) -> Result<Vec<TimeSeries>, StackError> {
+        match expr {
+            TimeSeriesExpr::Data(data) => Ok(self.data.get(data).cloned().unwrap_or_default()),
+            TimeSeriesExpr::Constant(v) => Ok(vec![self.constant(*v)]),
+            TimeSeriesExpr::Unary { op, input } => {
+                let step = self.ctx.step;
+                self.each(input, |values| (op.apply)(values, step))
+            }
+            TimeSeriesExpr::Clamp {
+                bound,
+                limit,
+                input,
+            } => self.each(input, |values| clamp(values, *bound, *limit)),
+            TimeSeriesExpr::Binary { op, left, right } => {
+                let l = self.series(left)?;
+                let r = self.series(right)?;
+                join::join(op, left, l, right, r)
+            }
+            TimeSeriesExpr::Aggregate { op, input } => {
+                let found = self.series(input)?;
+                Ok(vec![match found.first() {
+                    None => TimeSeries::no_data(self.ctx),
+                    Some(first) => {
+                        let tags = match input.data_exprs().first() {
+                            Some(data) => {
+                                let exact = data.query.exact_tags();
+                                first.tags.filtered(|k| exact.get(k).is_some())
+                            }
+                            None => first.tags.clone(),
+                        };
+                        let label = format!("{}({})", op.name(), series::tag_label(&tags));
+                        TimeSeries::labelled(tags, label, first.source, aggregate::all(*op, found))
+                    }
+                }])
+            }
+            TimeSeriesExpr::GroupBy { op, input, keys } => {
+                let found = self.series(input)?;
+                let kept = common_exact_keys(input);
+                let kept = |k: &str| kept.contains(k) || keys.iter().any(|key| **key == *k);
+                let groups = grouped(found, |s| group_key(keys, &s.tags));
+                Ok(groups
+                    .into_iter()
+                    .map(|(key, group)| {
+                        let first = &group[0];
+                        let (tags, source) = (first.tags.filtered(&kept), first.source);
+                        TimeSeries::labelled(tags, key, source, aggregate::all(*op, group))
+                    })
+                    .collect())
+            }
+            TimeSeriesExpr::Rename { input, from, to } => {
+                let mut found = self.series(input)?;
+                for series in &mut found {
+                    if let Some(value) = series.tags.remove(from) {
+                        series.tags.insert(to.clone(), value);
+                    }
+                }
+                Ok(found)
+            }
+            TimeSeriesExpr::NamedRewrite(named) => self.series(&named.eval),
+            TimeSeriesExpr::Percentiles(p) => {
+                let found = self.data.get(p.data()).map_or(&[][..], Vec::as_slice);
+                percentiles::percentiles(p, found, self.ctx)
+            }
+            TimeSeriesExpr::Stateful { op, input } => {
+                let found = self.series(input)?;
+                self.state.run(*op, found, self.ctx)
+            }
+        }
+    }
+
+    fn constant(&self, v: f64) -> TimeSeries {
+        let name = JavaDouble(v).to_string();
+        let tags = Tags::from_pairs([("name", name.as_str())]);
+        TimeSeries::labelled(tags, name, DataSource::Gauge, vec![v; self.ctx.cells()])
+    }
+
+    fn each(
+        &mut self,
+        input: &TimeSeriesExpr,
+        f: impl Fn(&mut [f64]),
+    ) -> Result<Vec<TimeSeries>, StackError> {
+        let mut found = self.series(input)?;
+        for series in &mut found {
+            f(&mut series.values);
+            series.label_by_tags();
+        }
+        Ok(found)
+    }
+}
+
+fn clamp(values: &mut [f64], bound: Bound, limit: f64) {
+    for v in values {
+        let beyond = match bound {
+            Bound::Min => *v < limit,
+            Bound::Max => *v > limit,
+        };
+        *v = if beyond { limit } else { *v };
+    }
+}
+
+/// The keys that every query of an expression fixes.
+fn common_exact_keys(expr: &TimeSeriesExpr) -> BTreeSet<Arc<str>> {
+    let mut common: Option<BTreeSet<Arc<str>>> = None;
+    expr.visit_data(&mut |data| {
+        let exact = data.query.exact_tags();
+        let keys: BTreeSet<_> = exact.pairs().iter().map(|(k, _)| k.clone()).collect();
+        common = Some(match common.take() {
+            Some(before) => before.intersection(&keys).cloned().collect(),
+            None => keys,
+        });
+    });
+    common.unwrap_or_default()
+}
+
+/// The series by key, sorted by it; series without a key are left out.
+fn grouped(
+    found: Vec<TimeSeries>,
+    key: impl Fn(&TimeSeries) -> Option<String>,
+) -> std::collections::BTreeMap<String, Vec<TimeSeries>> {
+    let mut groups = std::collections::BTreeMap::<String, Vec<TimeSeries>>::new();
+    for series in found {
+        if let Some(key) = key(&series) {
+            groups.entry(key).or_default().push(series);
+        }
+    }
+    groups
+}

@@ -1,0 +1,236 @@
+//! From the text of a request to what it asks for.
+
+use std::sync::Arc;
+
+use hesper_model::TagQuery;
+
+use crate::error::StackError;
+use crate::expr::{PrintQuery, StyleExpr};
+use crate::interpreter::{Variables, run, run_with};
+use crate::kind;
+use crate::legend::simple_legends;
+use crate::value::Value;
+use crate::vocabulary::Vocabulary;
+use crate::word::Word;
+
+/// The largest weight of all expressions of a graph together: about the number of characters that they print with.
+const MAX_GRAPH_WEIGHT: usize = 1024 * 1024;
+
+/// What a graph's program is read with.
+#[derive(Clone, Debug)]
+pub struct GraphOptions<'a> {
+    /// The primary time zone, as the variable `tz`.
+    pub time_zone: &'a str,
+    /// A query that narrows every query of the program, frozen ones included.
+    pub common_query: Option<&'a str>,
+    /// Whether expressions without a legend get a short one.
+    pub simple_legends: bool,
+    /// The words of the program.
+    pub vocabulary: &'a Vocabulary,
+}
+
+impl Default for GraphOptions<'_> {
+    fn default() -> Self {
+        Self {
+            time_zone: "UTC",
+            common_query: None,
+            simple_legends: true,
+            vocabulary: Vocabulary::full(),
+        }
+    }
+}
+
+/// The expressions of a graph, in the order in which they are shown.
+///
+/// # Errors
+/// When the program cannot be run, or leaves something on the stack that is no expression.
+pub fn parse_graph(
+    program: &str,
+    options: &GraphOptions<'_>,
+) -> Result<Vec<StyleExpr>, StackError> {
+    let common_query = options
+        .common_query
+        .map(
+            |text| match run(text, Vocabulary::named("query")?)?.as_slice() {
+                [Value::Query(query)] => Ok(query.clone()),
+                _ => Err(StackError::IllegalState(format!(
+                    "invalid cq parameter: {text}"
+                ))),
+            },
+        )
+        .transpose()?;
+    let variables = Variables::from([("tz".to_owned(), Value::Zone(options.time_zone.into()))]);
+    let stack = run_with(program, options.vocabulary, variables)?;
+    if stack.iter().map(Value::weight).sum::<usize>() > MAX_GRAPH_WEIGHT {
+        return Err(StackError::IllegalState(format!(
+            "expressions are too large: the limit for all of a graph is about {MAX_GRAPH_WEIGHT} characters when written out"
+        )));
+    }
+    let exprs = stack
+        .into_iter()
+        .map(|value| {
+            let value = match &common_query {
+                Some(query) => {
+                    crate::vocabulary::with_common_query(&value, query, options.vocabulary)?
+                }
+                None => value,
+            };
+            kind::style(&value).ok_or_else(|| {
+                StackError::IllegalArgument(format!(
+                    "expecting time series expr, found {} '{value}'",
+                    value.class_name()
+                ))
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(match options.simple_legends {
+        true => simple_legends(exprs),
+        false => exprs,
+    })
+}
+
+/// The query of a request about tags: a program of the query vocabulary that leaves a single query.
+///
+/// # Errors
+/// When the program cannot be run, or leaves anything else.
+pub fn parse_query(program: &str) -> Result<TagQuery, StackError> {
+    let mut stack = run(program, Vocabulary::named("query")?)?;
+    match (stack.pop(), stack.is_empty()) {
+        (Some(Value::Query(query)), true) => Ok(Arc::unwrap_or_clone(query)),
+        _ => Err(StackError::IllegalState(
+            "expected a single query on the stack".to_owned(),
+        )),
+    }
+}
+
+/// The expressions that a program leaves; other things on the stack do not count.
+pub(crate) fn exprs_of(
+    program: &str,
+    vocabulary: &Vocabulary,
+) -> Result<Vec<StyleExpr>, StackError> {
+    let stack = run(program, vocabulary)?;
+    Ok(stack.iter().filter_map(kind::style).collect())
+}
+
+/// The queries that the expressions of a program use, each once, sorted.
+///
+/// # Errors
+/// When the program cannot be run.
+pub fn queries_of(program: &str, vocabulary: &Vocabulary) -> Result<Vec<String>, StackError> {
+    let mut queries = Vec::new();
+    for style in exprs_of(program, vocabulary)? {
+        style
+            .expr
+            .visit_data(&mut |data| queries.push(PrintQuery(&data.query).to_string()));
+    }
+    queries.sort();
+    queries.dedup();
+    Ok(queries)
+}
+
+/// The words worth suggesting after a program: those that fit its stack, and then run.
+///
+/// # Errors
+/// When the program so far cannot be run.
+pub fn suggestions<'v>(
+    program: &str,
+    vocabulary: &'v Vocabulary,
+) -> Result<Vec<&'v Word>, StackError> {
+    let stack = run(program, vocabulary)?;
+    let suggested = |word: &&Word| {
+        word.is_suggested()
+            && word.fits(&stack)
+            && run(&format!("{program},:{}", word.name()), vocabulary).is_ok()
+    };
+    Ok(vocabulary.words().filter(suggested).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(program: &str) -> Result<Vec<String>, String> {
+        let options = GraphOptions {
+            simple_legends: false,
+            ..GraphOptions::default()
+        };
+        parse_graph(program, &options)
+            .map(|exprs| exprs.iter().map(StyleExpr::to_string).collect())
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn everything_left_on_the_stack_is_shown() {
+        assert_eq!(
+            graph("name,a,:eq,42").expect("valid"),
+            ["name,a,:eq,:sum", "42.0,:const"]
+        );
+        assert_eq!(
+            graph("name,a,:eq,foo").expect_err("a text"),
+            "IllegalArgumentException: expecting time series expr, found String 'foo'"
+        );
+        assert_eq!(
+            graph("(,a,(,b,),)").expect_err("a list"),
+            "IllegalArgumentException: expecting time series expr, found $colon$colon 'List(a, (, b, ))'"
+        );
+    }
+
+    #[test]
+    fn a_common_query_reaches_frozen_expressions() {
+        let options = GraphOptions {
+            common_query: Some("app,x,:eq"),
+            simple_legends: false,
+            ..GraphOptions::default()
+        };
+        let exprs = parse_graph("name,a,:eq,:freeze,name,b,:eq,:avg", &options).expect("valid");
+        let texts: Vec<_> = exprs.iter().map(StyleExpr::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "name,a,:eq,app,x,:eq,:and,:sum",
+                "name,b,:eq,app,x,:eq,:and,:avg"
+            ]
+        );
+        let options = GraphOptions {
+            common_query: Some("app,x"),
+            ..GraphOptions::default()
+        };
+        assert_eq!(
+            parse_graph("1", &options)
+                .expect_err("no query")
+                .to_string(),
+            "IllegalStateException: invalid cq parameter: app,x"
+        );
+    }
+
+    #[test]
+    fn a_request_about_tags_holds_one_query() {
+        assert!(parse_query("name,a,:eq,app,b,:eq,:and").is_ok());
+        for program in ["", "a", "name,a,:eq,b,:has", "(,a,)"] {
+            assert_eq!(
+                parse_query(program).expect_err("no single query").message(),
+                "expected a single query on the stack"
+            );
+        }
+    }
+
+    #[test]
+    fn queries_are_listed_once() {
+        let program = "name,b,:eq,:avg,name,a,:eq,:add,name,b,:eq";
+        assert_eq!(
+            queries_of(program, Vocabulary::full()).expect("valid"),
+            ["name,a,:eq", "name,b,:eq"]
+        );
+    }
+
+    #[test]
+    fn suggestions_fit_the_stack() {
+        let words = suggestions("name,a,:eq", Vocabulary::full()).expect("valid");
+        let names: Vec<_> = words.iter().map(|w| w.name()).collect();
+        assert!(names.contains(&"dist-max"), "{names:?}");
+        assert!(
+            !names.contains(&"dup") && !names.contains(&"add"),
+            "{names:?}"
+        );
+    }
+}
