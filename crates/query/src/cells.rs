@@ -1,0 +1,223 @@
+//! Partial aggregates as Arrow batches: what travels between plan nodes, and later between machines.
+//!
+//! | column | type | holds |
+//! |---|---|---|
+//! | `group` | list of text | the identity of the group: nothing, the values of its keys, or all tags of a series |
+//! | `values` | list of double | a value for each cell; one without data holds a neutral number |
+//! | `presence` | list of uint64 | for each window, the slots in which any series had data |
+//! | `rate_item`, `gauge_item` | uint64 | the lowest item ids among rates and among gauges |
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, ListArray, ListBuilder, RecordBatch, StringBuilder,
+    UInt64Array,
+};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, UInt64Type};
+use datafusion::error::{DataFusionError, Result};
+use hesper_hot::fold::Accumulator;
+use hesper_hot::groups::{GroupTable, LowestItems};
+
+fn element(data_type: DataType) -> Arc<Field> {
+    Arc::new(Field::new("element", data_type, false))
+}
+
+/// The schema of all partial aggregates.
+pub static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        Field::new("group", DataType::List(element(DataType::Utf8)), false),
+        Field::new("values", DataType::List(element(DataType::Float64)), false),
+        Field::new("presence", DataType::List(element(DataType::UInt64)), false),
+        Field::new("rate_item", DataType::UInt64, true),
+        Field::new("gauge_item", DataType::UInt64, true),
+    ]))
+});
+
+/// The groups of an accumulator as a batch.
+///
+/// # Errors
+/// Never, unless Arrow refuses the arrays.
+pub fn to_batch(groups: &GroupTable, acc: &Accumulator) -> Result<RecordBatch> {
+    let n = groups.len();
+    let mut keys = ListBuilder::new(StringBuilder::new()).with_field(element(DataType::Utf8));
+    let mut values = Vec::new();
+    let mut presence = Vec::new();
+    for group in 0..n {
+        for part in groups.key(group as u32) {
+            keys.values().append_value(part);
+        }
+        keys.append(true);
+        values.extend_from_slice(acc.values(group));
+        presence.extend_from_slice(acc.presence(group));
+    }
+    let lowest = || (0..n).map(|g| groups.lowest(g as u32));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(keys.finish()),
+        Arc::new(even_lists(
+            DataType::Float64,
+            n,
+            Arc::new(Float64Array::from(values)),
+        )?),
+        Arc::new(even_lists(
+            DataType::UInt64,
+            n,
+            Arc::new(UInt64Array::from(presence)),
+        )?),
+        Arc::new(lowest().map(|l| l.rate).collect::<UInt64Array>()),
+        Arc::new(lowest().map(|l| l.gauge).collect::<UInt64Array>()),
+    ];
+    Ok(RecordBatch::try_new(SCHEMA.clone(), columns)?)
+}
+
+/// Lists of the same length, one after another.
+fn even_lists(data_type: DataType, lists: usize, elements: ArrayRef) -> Result<ListArray> {
+    let length = elements.len().checked_div(lists).unwrap_or(0);
+    let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(length, lists));
+    Ok(ListArray::try_new(
+        element(data_type),
+        offsets,
+        elements,
+        None,
+    )?)
+}
+
+/// Adds the groups of a batch to an accumulator.
+///
+/// # Errors
+/// When the batch is not of the schema, or there are too many groups.
+pub fn merge_batch(
+    batch: &RecordBatch,
+    groups: &mut GroupTable,
+    acc: &mut Accumulator,
+    too_many: impl Fn(hesper_hot::groups::TooManyGroups) -> DataFusionError,
+) -> Result<()> {
+    let columns = Columns::of(batch)?;
+    let mut numbers = Vec::with_capacity(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        let number = groups.number(&columns.key(row)).map_err(&too_many)?;
+        groups.lowest_mut(number).merge(&columns.lowest(row));
+        numbers.push(number);
+    }
+    acc.grow(groups.len());
+    for (row, number) in numbers.into_iter().enumerate() {
+        acc.merge_group(number, columns.values(row), columns.presence(row));
+    }
+    Ok(())
+}
+
+/// The columns of a batch of partial aggregates.
+pub struct Columns<'a> {
+    groups: &'a ListArray,
+    values: &'a ListArray,
+    presence: &'a ListArray,
+    rate_item: &'a UInt64Array,
+    gauge_item: &'a UInt64Array,
+}
+
+impl<'a> Columns<'a> {
+    /// The columns of a batch.
+    ///
+    /// # Errors
+    /// When the batch is not of the schema.
+    pub fn of(batch: &'a RecordBatch) -> Result<Self> {
+        if batch.schema_ref().fields() != SCHEMA.fields() {
+            return Err(DataFusionError::Internal(format!(
+                "a batch of partial aggregates has the schema {}",
+                batch.schema()
+            )));
+        }
+        Ok(Self {
+            groups: batch.column(0).as_list(),
+            values: batch.column(1).as_list(),
+            presence: batch.column(2).as_list(),
+            rate_item: batch.column(3).as_primitive(),
+            gauge_item: batch.column(4).as_primitive(),
+        })
+    }
+
+    /// The identity of a group.
+    pub fn key(&self, row: usize) -> Vec<Arc<str>> {
+        let parts = self.groups.value(row);
+        let parts = parts.as_string::<i32>();
+        parts.iter().flatten().map(Arc::from).collect()
+    }
+
+    /// The cells of a group.
+    pub fn values(&self, row: usize) -> &'a [f64] {
+        let offsets = self.values.value_offsets();
+        let elements = self.values.values().as_primitive::<Float64Type>();
+        &elements.values()[offsets[row] as usize..offsets[row + 1] as usize]
+    }
+
+    /// The masks of a group.
+    pub fn presence(&self, row: usize) -> &'a [u64] {
+        let offsets = self.presence.value_offsets();
+        let elements = self.presence.values().as_primitive::<UInt64Type>();
+        &elements.values()[offsets[row] as usize..offsets[row + 1] as usize]
+    }
+
+    /// The lowest item ids of a group.
+    pub fn lowest(&self, row: usize) -> LowestItems {
+        let of = |column: &UInt64Array| column.is_valid(row).then(|| column.value(row));
+        LowestItems {
+            rate: of(self.rate_item),
+            gauge: of(self.gauge_item),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hesper_hot::fold::{CellLayout, FoldOp, WindowPart};
+    use hesper_model::{Block, DataSource, Slot, Window};
+
+    use super::*;
+
+    #[test]
+    fn what_is_sent_arrives() {
+        let layout = CellLayout {
+            first: Slot(50),
+            cells: 20,
+            slots_per_cell: 1,
+        };
+        let mut groups = GroupTable::new(10);
+        let mut acc = Accumulator::new(FoldOp::Sum, layout);
+        for (i, key) in ["a", "b"].into_iter().enumerate() {
+            let number = groups.number(&[key.into(), "x".into()]).expect("room");
+            groups.lowest_mut(number).add(DataSource::Gauge, i as u64);
+            acc.grow(groups.len());
+            let part = WindowPart::of(&layout, Window(1)).expect("inside");
+            let mut block = Block::EMPTY;
+            block.0[3] = 1.5 + i as f64;
+            acc.fold_block(number, &part, &block);
+        }
+        let batch = to_batch(&groups, &acc).expect("a batch");
+        let mut twice = GroupTable::new(10);
+        let mut sum = Accumulator::new(FoldOp::Sum, layout);
+        for _ in 0..2 {
+            merge_batch(&batch, &mut twice, &mut sum, |e| {
+                DataFusionError::Internal(e.to_string())
+            })
+            .expect("merged");
+        }
+        assert_eq!(twice.len(), 2);
+        assert_eq!(twice.key(1), ["b".into(), "x".into()]);
+        assert_eq!(twice.lowest(1).gauge, Some(1));
+        let cell = (Window(1).first_slot().0 + 3 - 50) as usize;
+        assert_eq!((sum.values(0)[cell], sum.values(1)[cell]), (3.0, 5.0));
+        assert!(sum.has_data(0, cell) && !sum.has_data(0, cell + 1));
+    }
+
+    #[test]
+    fn no_groups_make_an_empty_batch() {
+        let layout = CellLayout {
+            first: Slot(1),
+            cells: 3,
+            slots_per_cell: 1,
+        };
+        let acc = Accumulator::new(FoldOp::Max, layout);
+        let batch = to_batch(&GroupTable::new(1), &acc).expect("a batch");
+        assert_eq!(batch.num_rows(), 0);
+    }
+}

@@ -1,0 +1,149 @@
+//! From partial aggregates to the values of a data expression: regrouping, division, and NaN where there is no data.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::error::{DataFusionError, Result};
+use hesper_hot::fold::{Accumulator, CellLayout, FoldOp, slots_with_data};
+use hesper_hot::groups::{GroupTable, Grouping, TooManyGroups};
+use hesper_model::{DataSource, Tags};
+use hesper_stack::DataGroup;
+
+use crate::cells::Columns;
+use crate::plan::{DataPlan, Divide, Regroup};
+
+/// The groups of a data expression, from the batch that its plan gave.
+///
+/// # Errors
+/// When the batch is not of the schema, or there are more groups than `max_groups`, as `too_many` words it.
+pub fn data_groups(
+    plan: &DataPlan,
+    batch: &RecordBatch,
+    max_groups: usize,
+    too_many: impl Fn(TooManyGroups) -> DataFusionError,
+) -> Result<Vec<DataGroup>> {
+    let columns = Columns::of(batch)?;
+    let layout = &plan.scan.layout;
+    let Some(regroup) = &plan.regroup else {
+        return Ok((0..batch.num_rows())
+            .map(|row| {
+                let gauge = columns.lowest(row).is_gauge();
+                let (values, presence) = (columns.values(row), columns.presence(row));
+                DataGroup {
+                    tags: group_tags(&plan.scan.grouping, &columns.key(row)),
+                    source: source(gauge),
+                    values: finish(layout, plan.divide, gauge, values, presence),
+                }
+            })
+            .collect());
+    };
+    let limit = match regroup.grouping {
+        Grouping::One => 1,
+        _ => max_groups,
+    };
+    let (groups, acc) =
+        regrouped(regroup, layout, &columns, batch.num_rows(), limit).map_err(too_many)?;
+    Ok((0..groups.len())
+        .map(|group| {
+            let gauge = groups.lowest(group as u32).is_gauge();
+            let (values, presence) = (acc.values(group), acc.presence(group));
+            DataGroup {
+                tags: group_tags(&regroup.grouping, groups.key(group as u32)),
+                source: source(gauge),
+                values: finish(layout, plan.divide, gauge, values, presence),
+            }
+        })
+        .collect())
+}
+
+fn source(gauge: bool) -> DataSource {
+    if gauge {
+        DataSource::Gauge
+    } else {
+        DataSource::Rate
+    }
+}
+
+/// Aggregates series that were consolidated one by one.
+fn regrouped(
+    regroup: &Regroup,
+    layout: &CellLayout,
+    columns: &Columns<'_>,
+    rows: usize,
+    limit: usize,
+) -> std::result::Result<(GroupTable, Accumulator), TooManyGroups> {
+    let mut groups = GroupTable::new(limit);
+    let mut acc = Accumulator::new(regroup.op, *layout);
+    let neutral = match regroup.op {
+        FoldOp::Sum | FoldOp::Count => 0.0,
+        FoldOp::Min => f64::INFINITY,
+        FoldOp::Max => f64::NEG_INFINITY,
+    };
+    for row in 0..rows {
+        let series = columns.key(row);
+        let value = |key: &str| {
+            let mut pairs = series.chunks_exact(2);
+            pairs
+                .find(|pair| *pair[0] == *key)
+                .map(|pair| pair[1].clone())
+        };
+        let key: Option<Vec<Arc<str>>> = match &regroup.grouping {
+            Grouping::One => Some(Vec::new()),
+            Grouping::Keys(keys) => keys.iter().map(|k| value(k)).collect(),
+            Grouping::Series => Some(series.clone()),
+        };
+        let Some(key) = key else { continue };
+        let group = groups.number(&key)?;
+        groups.lowest_mut(group).merge(&columns.lowest(row));
+        acc.grow(groups.len());
+        let presence = columns.presence(row);
+        let values: Vec<f64> = columns
+            .values(row)
+            .iter()
+            .enumerate()
+            .map(|(cell, v)| match slots_with_data(layout, presence, cell) {
+                0 => neutral,
+                _ if regroup.count => 1.0,
+                _ => *v,
+            })
+            .collect();
+        acc.merge_group(group, &values, presence);
+    }
+    Ok((groups, acc))
+}
+
+fn group_tags(grouping: &Grouping, key: &[Arc<str>]) -> Tags {
+    match grouping {
+        Grouping::One => Tags::empty(),
+        Grouping::Keys(keys) => keys.iter().cloned().zip(key.iter().cloned()).collect(),
+        Grouping::Series => {
+            let pairs = key.chunks_exact(2);
+            pairs.map(|p| (p[0].clone(), p[1].clone())).collect()
+        }
+    }
+}
+
+/// Divides the cells that are averages and marks those without data.
+///
+/// A rate is averaged over all slots of a cell: one without data counts as zero. A gauge is averaged over the slots in which any series of
+/// the group had data.
+fn finish(
+    layout: &CellLayout,
+    divide: Divide,
+    gauge: bool,
+    values: &[f64],
+    presence: &[u64],
+) -> Vec<f64> {
+    let m = layout.slots_per_cell as f64;
+    let cells = values.iter().enumerate();
+    cells
+        .map(|(cell, v)| match slots_with_data(layout, presence, cell) {
+            0 => f64::NAN,
+            with_data => match divide {
+                Divide::No => *v,
+                Divide::BySlots if gauge => v / with_data as f64,
+                Divide::BySlots => v / m,
+            },
+        })
+        .collect()
+}

@@ -1,0 +1,325 @@
+//! The engine: runs the data expressions of a request, each once, and evaluates the language over what they found.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use datafusion::arrow::compute::concat_batches;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use hesper_stack::{
+    DataExpr, EvalContext, EvalState, ResultSet, TimeSeries, TimeSeriesExpr, data_result,
+    evaluate_chunk,
+};
+use tokio::sync::Semaphore;
+
+use crate::cells;
+use crate::consolidate::data_groups;
+use crate::error::{PlanError, QueryError};
+use crate::leaf::{ScanExec, ScanOutcome};
+use crate::limits::QueryLimits;
+use crate::merge::MergeExec;
+use crate::plan::DataPlan;
+use crate::tiers::{MissingPart, Tiers};
+
+/// Series that may be consolidated one by one in a query whose consolidation and aggregation do not commute.
+const MAX_SERIES_ONE_BY_ONE: usize = 200_000;
+
+/// How a caller wants its queries answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QueryOptions {
+    /// An answer that lacks a part is an error.
+    pub strict: bool,
+    /// A query that narrows nothing down is meant.
+    pub all: bool,
+}
+
+/// What was looked at for an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryStats {
+    /// Series that matched in memory, over all data expressions.
+    pub series: u64,
+    /// Blocks folded in memory.
+    pub blocks: u64,
+    /// History files read.
+    pub files: u64,
+    /// History rows read.
+    pub rows: u64,
+    /// Lines that the data expressions gave.
+    pub lines: u64,
+    /// Datapoints in them.
+    pub datapoints: u64,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The series of each expression, in the order asked.
+    pub results: Vec<ResultSet>,
+    /// Parts of the data that could not be read (promise P4).
+    pub missing: Vec<MissingPart>,
+    /// What was looked at.
+    pub stats: QueryStats,
+}
+
+/// Counters of the engine since it was made.
+#[derive(Debug, Default)]
+pub struct EngineStats {
+    /// Requests answered.
+    pub answered: AtomicU64,
+    /// Requests that failed.
+    pub failed: AtomicU64,
+    /// Requests refused because too many waited.
+    pub refused: AtomicU64,
+    /// Answers that lacked a part.
+    pub partial: AtomicU64,
+    /// Requests running.
+    pub running: AtomicUsize,
+    /// Requests waiting.
+    pub waiting: AtomicUsize,
+}
+
+/// The plan of a data expression, ready to run.
+struct Physical {
+    plan: DataPlan,
+    /// The leaf, which knows afterwards what was looked at.
+    scan: Arc<ScanExec>,
+    root: Arc<dyn ExecutionPlan>,
+}
+
+/// Answers queries.
+pub struct QueryEngine {
+    tiers: Arc<Tiers>,
+    limits: Arc<QueryLimits>,
+    context: Arc<TaskContext>,
+    partitions: usize,
+    permits: Semaphore,
+    stats: EngineStats,
+}
+
+impl QueryEngine {
+    /// An engine over the tiers of a node, with scans of `partitions` partitions.
+    pub fn new(tiers: Arc<Tiers>, limits: QueryLimits, partitions: usize) -> Self {
+        let mut config = SessionConfig::new().with_target_partitions(partitions);
+        config.set_extension(tiers.clone());
+        Self {
+            tiers,
+            permits: Semaphore::new(limits.max_running),
+            limits: Arc::new(limits),
+            context: SessionContext::new_with_config(config).task_ctx(),
+            partitions,
+            stats: EngineStats::default(),
+        }
+    }
+
+    /// The tiers.
+    pub fn tiers(&self) -> &Arc<Tiers> {
+        &self.tiers
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &QueryLimits {
+        &self.limits
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &EngineStats {
+        &self.stats
+    }
+
+    /// Answers expressions over a range. Data expressions that occur several times are run once.
+    ///
+    /// # Errors
+    /// When an expression does not fit its series, a limit is met, or a part is missing and the caller is strict.
+    pub async fn evaluate(
+        &self,
+        exprs: &[&TimeSeriesExpr],
+        ctx: &EvalContext,
+        options: QueryOptions,
+    ) -> Result<Answer, QueryError> {
+        let mut states = vec![EvalState::default(); exprs.len()];
+        self.evaluate_chunk(exprs, &mut states, ctx, options).await
+    }
+
+    /// Answers expressions over the next chunk of a range: what their operators remember is kept in `states`, one for each
+    /// expression. After an error the states are those before the call.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub async fn evaluate_chunk(
+        &self,
+        exprs: &[&TimeSeriesExpr],
+        states: &mut [EvalState],
+        ctx: &EvalContext,
+        options: QueryOptions,
+    ) -> Result<Answer, QueryError> {
+        let began = Instant::now();
+        let answer = tokio::time::timeout(self.limits.timeout, async {
+            let _turn = self.turn().await?;
+            self.answer(exprs, states, ctx, options).await
+        });
+        let answer = answer.await.unwrap_or_else(|_| {
+            Err(QueryError::Timeout {
+                millis: self.limits.timeout.as_millis(),
+            })
+        });
+        let counter = match &answer {
+            Ok(answer) => {
+                if !answer.missing.is_empty() {
+                    self.stats.partial.fetch_add(1, Ordering::Relaxed);
+                }
+                &self.stats.answered
+            }
+            Err(QueryError::Busy { .. }) => &self.stats.refused,
+            Err(_) => &self.stats.failed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let slow = began.elapsed();
+        if slow.as_millis() > 1000 {
+            tracing::info!(millis = slow.as_millis(), "slow query");
+        }
+        answer
+    }
+
+    /// Waits for a turn; refuses when too many wait.
+    async fn turn(&self) -> Result<impl Sized + '_, QueryError> {
+        let permit = match self.permits.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let waiting = Counted::new(&self.stats.waiting);
+                if waiting.before >= self.limits.max_waiting {
+                    return Err(QueryError::Busy {
+                        waiting: self.limits.max_waiting,
+                    });
+                }
+                let turn = self.permits.acquire().await;
+                turn.expect("the semaphore is never closed")
+            }
+        };
+        Ok((permit, Counted::new(&self.stats.running)))
+    }
+
+    async fn answer(
+        &self,
+        exprs: &[&TimeSeriesExpr],
+        states: &mut [EvalState],
+        ctx: &EvalContext,
+        options: QueryOptions,
+    ) -> Result<Answer, QueryError> {
+        let mut wanted: Vec<DataExpr> = Vec::new();
+        for data in exprs.iter().flat_map(|e| e.data_exprs()) {
+            if !wanted.contains(&data) {
+                wanted.push(data);
+            }
+        }
+        let runs = wanted.iter().map(|expr| self.data(expr, ctx, options));
+        let found = futures::future::try_join_all(runs).await?;
+        let mut answer = Answer::default();
+        let mut data: HashMap<DataExpr, Vec<TimeSeries>> = HashMap::new();
+        for (expr, (series, outcome)) in wanted.into_iter().zip(found) {
+            let stats = &mut answer.stats;
+            stats.series += outcome.memory.series;
+            stats.blocks += outcome.memory.blocks;
+            stats.files += outcome.history.files;
+            stats.rows += outcome.history.rows;
+            stats.lines += series.len() as u64;
+            stats.datapoints += (series.len() * ctx.cells()) as u64;
+            for part in outcome.missing {
+                if !answer.missing.contains(&part) {
+                    answer.missing.push(part);
+                }
+            }
+            data.insert(expr, series);
+        }
+        if options.strict && !answer.missing.is_empty() {
+            let parts: Vec<String> = answer.missing.iter().map(ToString::to_string).collect();
+            return Err(QueryError::Incomplete(parts.join(", ")));
+        }
+        let mut next = states.to_vec();
+        for (expr, state) in exprs.iter().zip(&mut next) {
+            answer
+                .results
+                .push(evaluate_chunk(expr, ctx, &data, state)?);
+        }
+        states.clone_from_slice(&next);
+        Ok(answer)
+    }
+
+    async fn data(
+        &self,
+        expr: &DataExpr,
+        ctx: &EvalContext,
+        options: QueryOptions,
+    ) -> Result<(Vec<TimeSeries>, ScanOutcome), QueryError> {
+        if !options.all && !expr.query.narrows() {
+            let series = self.tiers.hot.count_matching(&expr.query);
+            let limit = self.limits.max_broad_series;
+            if series > limit {
+                return Err(QueryError::TooBroad { series, limit });
+            }
+        }
+        let Physical { plan, scan, root } = self.plan(expr, ctx)?;
+        let batches = collect(root, self.context.clone())
+            .await
+            .map_err(QueryError::from_plan)?;
+        let batch = concat_batches(&cells::SCHEMA, &batches)
+            .map_err(|e| QueryError::Plan(e.to_string()))?;
+        let cells = plan.scan.layout.cells;
+        let groups = data_groups(&plan, &batch, self.limits.max_groups(cells), |e| {
+            PlanError::TooMuch(self.limits.say(e, cells)).into()
+        })
+        .map_err(QueryError::from_plan)?;
+        Ok((data_result(expr, groups, ctx), scan.take_outcome()))
+    }
+
+    fn plan(&self, expr: &DataExpr, ctx: &EvalContext) -> Result<Physical, QueryError> {
+        let plan = DataPlan::new(
+            expr,
+            ctx,
+            self.tiers.hot.step(),
+            self.limits.max_groups(ctx.cells()),
+            MAX_SERIES_ONE_BY_ONE,
+        )?;
+        let request = Arc::new(plan.scan.clone());
+        let shards = self.tiers.hot.shards();
+        let scan = ScanExec::new(
+            request.clone(),
+            self.limits.clone(),
+            shards,
+            self.partitions,
+        );
+        let scan = Arc::new(scan);
+        let root = Arc::new(MergeExec::new(scan.clone(), request, self.limits.clone()));
+        Ok(Physical { plan, scan, root })
+    }
+
+    /// The physical plan of a data expression, as text.
+    ///
+    /// # Errors
+    /// When the step does not fit the store's.
+    pub fn explain(&self, expr: &DataExpr, ctx: &EvalContext) -> Result<String, QueryError> {
+        let physical = self.plan(expr, ctx)?;
+        Ok(displayable(&*physical.root).indent(false).to_string())
+    }
+}
+
+/// Counts one while it lives.
+struct Counted<'a> {
+    counter: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Counted<'a> {
+    fn new(counter: &'a AtomicUsize) -> Self {
+        let before = counter.fetch_add(1, Ordering::Relaxed);
+        Self { counter, before }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,76 @@
+//! What can go wrong with a query.
+
+use datafusion::error::DataFusionError;
+use hesper_stack::StackError;
+
+/// A query that cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The expression does not fit its series, or cannot be read.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+    /// The step asked for cannot be made of the store's.
+    #[error("IllegalArgumentException: {0}")]
+    Step(String),
+    /// More lines or datapoints than a query may have.
+    #[error("IllegalStateException: {0}")]
+    TooMuch(String),
+    /// The query would touch too many series without narrowing them down.
+    #[error(
+        "IllegalArgumentException: the query matches {series} series without narrowing them down, more than {limit}; ask for a name or another tag, or say that all are meant (all=1)"
+    )]
+    TooBroad {
+        /// Series that match.
+        series: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// Too many queries wait already.
+    #[error(
+        "ServiceUnavailableException: {waiting} queries are waiting, the limit; ask again later"
+    )]
+    Busy {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// The query took longer than it may.
+    #[error(
+        "TimeoutException: the query took longer than {millis} ms; ask for fewer series or a shorter range"
+    )]
+    Timeout {
+        /// The limit.
+        millis: u128,
+    },
+    /// A part of the data cannot be read, and the caller wants all or nothing.
+    #[error("IOException: the answer would lack {0}")]
+    Incomplete(String),
+    /// The plan failed: a defect of Hesper itself.
+    #[error("QueryException: {0}")]
+    Plan(String),
+}
+
+impl QueryError {
+    /// The error that travelled through a plan.
+    pub(crate) fn from_plan(error: DataFusionError) -> Self {
+        match error.find_root() {
+            DataFusionError::External(source) => match source.downcast_ref::<PlanError>() {
+                Some(PlanError::TooMuch(text)) => Self::TooMuch(text.clone()),
+                None => Self::Plan(source.to_string()),
+            },
+            other => Self::Plan(other.to_string()),
+        }
+    }
+}
+
+/// An error of our own plan nodes that the caller is told as it is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    #[error("{0}")]
+    TooMuch(String),
+}
+
+impl From<PlanError> for DataFusionError {
+    fn from(error: PlanError) -> Self {
+        Self::External(Box::new(error))
+    }
+}

@@ -1,0 +1,123 @@
+//! The merge above the leaf: adds up the partial aggregates of all partitions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::{TryStreamExt, stream};
+use hesper_hot::fold::Accumulator;
+use hesper_hot::groups::GroupTable;
+use hesper_hot::scan::ScanRequest;
+
+use crate::cells;
+use crate::error::PlanError;
+use crate::limits::QueryLimits;
+
+/// Reads all partitions of its input at the same time and adds up their groups; one partition comes out.
+#[derive(Debug)]
+pub struct MergeExec {
+    input: Arc<dyn ExecutionPlan>,
+    request: Arc<ScanRequest>,
+    limits: Arc<QueryLimits>,
+    properties: Arc<PlanProperties>,
+}
+
+impl MergeExec {
+    /// A merge of the partial aggregates that `request` asks for.
+    pub fn new(
+        input: Arc<dyn ExecutionPlan>,
+        request: Arc<ScanRequest>,
+        limits: Arc<QueryLimits>,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(cells::SCHEMA.clone()),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self {
+            input,
+            request,
+            limits,
+            properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
+        }
+    }
+}
+
+impl DisplayAs for MergeExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MergeExec: op={:?}", self.request.op)
+    }
+}
+
+impl ExecutionPlan for MergeExec {
+    fn name(&self) -> &'static str {
+        "MergeExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn schema(&self) -> SchemaRef {
+        cells::SCHEMA.clone()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (Some(input), true) = (children.pop(), children.is_empty()) else {
+            return Err(DataFusionError::Internal(
+                "a merge has one input".to_owned(),
+            ));
+        };
+        Ok(Arc::new(Self::new(
+            input,
+            self.request.clone(),
+            self.limits.clone(),
+        )))
+    }
+
+    fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let partitions = self.input.properties().output_partitioning();
+        let inputs = (0..partitions.partition_count())
+            .map(|p| self.input.execute(p, context.clone()))
+            .collect::<Result<Vec<_>>>()?;
+        let (request, limits) = (self.request.clone(), self.limits.clone());
+        let merged = async move {
+            let too_many =
+                |e| DataFusionError::from(PlanError::TooMuch(limits.say(e, request.layout.cells)));
+            let mut groups = GroupTable::new(request.max_groups);
+            // Counts are counted already: their partial results are added.
+            let mut acc = Accumulator::new(request.op, request.layout);
+            let mut batches = stream::select_all(inputs);
+            while let Some(batch) = batches.try_next().await? {
+                cells::merge_batch(&batch, &mut groups, &mut acc, too_many)?;
+            }
+            cells::to_batch(&groups, &acc)
+        };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            self.schema(),
+            stream::once(merged),
+        )))
+    }
+}
