@@ -1,0 +1,307 @@
+//! Configuration: settings as given, by flag, environment and file, and the configuration that follows from them.
+//!
+//! A flag goes before the environment (`HESPER_*`), that before the file, that before the default.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::CommandFactory;
+use hesper_hot::StoreOptions;
+use hesper_hot::log::writer::LogOptions;
+use hesper_model::Step;
+use hesper_model::validation::Limits;
+use hesper_query::QueryLimits;
+use hesper_stack::span::Span;
+use serde::Deserialize;
+
+use crate::ServerError;
+
+/// Settings as given. Each is a flag, an environment variable and a key of the file; what is absent has its default.
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Settings {
+    /// Where to listen for HTTP [default: 127.0.0.1:7101]
+    #[arg(long, env = "HESPER_HTTP", value_name = "ADDRESS")]
+    pub http: Option<String>,
+    /// Where to listen for gRPC [default: 127.0.0.1:7102]
+    #[arg(long, env = "HESPER_GRPC", value_name = "ADDRESS")]
+    pub grpc: Option<String>,
+    /// Where the data lie [default: ./hesper-data]
+    #[arg(long, env = "HESPER_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The distance between datapoints, 1s to 60s; fixed for the life of a data directory [default: 60s]
+    #[arg(long, env = "HESPER_STEP", value_name = "DURATION")]
+    pub step: Option<String>,
+    /// How old, or how far in the future, a published datapoint may be [default: 2m]
+    #[arg(long, env = "HESPER_MAX_AGE", value_name = "DURATION")]
+    pub max_age: Option<String>,
+    /// How long data stay in memory [default: 6h]
+    #[arg(long, env = "HESPER_HOT_WINDOW", value_name = "DURATION")]
+    pub hot_window: Option<String>,
+    /// Number of shards; fixed for the life of a data directory [default: 64]
+    #[arg(long, env = "HESPER_SHARDS", value_name = "N")]
+    pub shards: Option<u32>,
+    /// More series than this are refused [default: 10000000]
+    #[arg(long, env = "HESPER_MAX_SERIES", value_name = "N")]
+    pub max_series: Option<usize>,
+    /// The least time between two syncs of the log; what is published is acknowledged after the next [default: 20ms]
+    #[arg(long, env = "HESPER_COMMIT_INTERVAL", value_name = "DURATION")]
+    pub commit_interval: Option<String>,
+    /// The largest body of an HTTP request, unpacked, in bytes [default: 67108864]
+    #[arg(long, env = "HESPER_MAX_BODY_BYTES", value_name = "N")]
+    pub max_body_bytes: Option<usize>,
+    /// The most lines of a grouped data expression [default: 1024]
+    #[arg(long, env = "HESPER_MAX_LINES", value_name = "N")]
+    pub max_lines: Option<usize>,
+    /// The most datapoints of a grouped data expression [default: 500000]
+    #[arg(long, env = "HESPER_MAX_DATAPOINTS", value_name = "N")]
+    pub max_datapoints: Option<usize>,
+    /// A query that narrows nothing down may touch this many series [default: 1000000]
+    #[arg(long, env = "HESPER_MAX_BROAD_SERIES", value_name = "N")]
+    pub max_broad_series: Option<u64>,
+    /// Queries that run at the same time [default: 8]
+    #[arg(long, env = "HESPER_MAX_RUNNING", value_name = "N")]
+    pub max_running: Option<usize>,
+    /// Queries that wait for their turn; more are answered with 429 [default: 64]
+    #[arg(long, env = "HESPER_MAX_WAITING", value_name = "N")]
+    pub max_waiting: Option<usize>,
+    /// The longest that a query may take [default: 60s]
+    #[arg(long, env = "HESPER_QUERY_TIMEOUT", value_name = "DURATION")]
+    pub query_timeout: Option<String>,
+    /// A directory with alert rules
+    #[arg(long, env = "HESPER_RULES", value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads a file of settings.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has a key that is not known; the message names the nearest known one.
+    pub fn from_file(path: &Path) -> Result<Self, ServerError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ServerError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::from_toml(&text).map_err(|e| ServerError::Config(format!("{}: {e}", path.display())))
+    }
+
+    fn from_toml(text: &str) -> Result<Self, String> {
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| e.to_string())?;
+        let known = known_keys();
+        for key in table.keys() {
+            if !known.contains(key) {
+                let nearest = known
+                    .iter()
+                    .max_by(|a, b| {
+                        strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key))
+                    })
+                    .expect("there are settings");
+                return Err(format!("unknown key '{key}', did you mean '{nearest}'?"));
+            }
+        }
+        table.try_into().map_err(|e: toml::de::Error| e.to_string())
+    }
+
+    /// These settings, and those of `other` where there is none here.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            http: self.http.or(other.http),
+            grpc: self.grpc.or(other.grpc),
+            data_dir: self.data_dir.or(other.data_dir),
+            step: self.step.or(other.step),
+            max_age: self.max_age.or(other.max_age),
+            hot_window: self.hot_window.or(other.hot_window),
+            shards: self.shards.or(other.shards),
+            max_series: self.max_series.or(other.max_series),
+            commit_interval: self.commit_interval.or(other.commit_interval),
+            max_body_bytes: self.max_body_bytes.or(other.max_body_bytes),
+            max_lines: self.max_lines.or(other.max_lines),
+            max_datapoints: self.max_datapoints.or(other.max_datapoints),
+            max_broad_series: self.max_broad_series.or(other.max_broad_series),
+            max_running: self.max_running.or(other.max_running),
+            max_waiting: self.max_waiting.or(other.max_waiting),
+            query_timeout: self.query_timeout.or(other.query_timeout),
+            rules: self.rules.or(other.rules),
+        }
+    }
+}
+
+/// The keys of the file: the names of the flags.
+fn known_keys() -> Vec<String> {
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        _settings: Settings,
+    }
+    let command = Flags::command();
+    let flags = command.get_arguments().filter_map(|a| a.get_long());
+    flags.filter(|f| *f != "help").map(str::to_owned).collect()
+}
+
+/// The configuration of a node.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen for HTTP.
+    pub http: SocketAddr,
+    /// Where to listen for gRPC.
+    pub grpc: SocketAddr,
+    /// Where the data lie.
+    pub data_dir: PathBuf,
+    /// The hot tier.
+    pub store: StoreOptions,
+    /// The rules of published datapoints.
+    pub validation: Limits,
+    /// The limits of queries.
+    pub query: QueryLimits,
+    /// The largest body of an HTTP request, unpacked.
+    pub max_body_bytes: usize,
+    /// A directory with alert rules.
+    pub rules: Option<PathBuf>,
+}
+
+impl Config {
+    /// The configuration that settings lead to.
+    ///
+    /// # Errors
+    /// When one makes no sense; the message names it.
+    pub fn resolve(settings: Settings) -> Result<Self, ServerError> {
+        let step = duration("step", settings.step.as_deref(), "60s")?;
+        let step = Step::from_millis(step)
+            .filter(|s| (1_000..=60_000).contains(&s.millis()))
+            .ok_or_else(|| wrong("step", "from 1s to 60s"))?;
+        let mut store = StoreOptions::new(step);
+        store.shards = settings.shards.unwrap_or(64);
+        if !(1..=4096).contains(&store.shards) {
+            return Err(wrong("shards", "from 1 to 4096"));
+        }
+        store.hot_window_millis = duration("hot-window", settings.hot_window.as_deref(), "6h")?;
+        store.max_series = settings.max_series.unwrap_or(store.max_series);
+        let interval = duration(
+            "commit-interval",
+            settings.commit_interval.as_deref(),
+            "20ms",
+        )?;
+        store.log = LogOptions {
+            commit_interval: Duration::from_millis(interval as u64),
+            ..LogOptions::default()
+        };
+        let validation = Limits {
+            max_age_millis: duration("max-age", settings.max_age.as_deref(), "2m")?,
+            ..Limits::default()
+        };
+        let defaults = QueryLimits::default();
+        let timeout = duration("query-timeout", settings.query_timeout.as_deref(), "60s")?;
+        let query = QueryLimits {
+            max_lines: settings.max_lines.unwrap_or(defaults.max_lines),
+            max_datapoints: settings.max_datapoints.unwrap_or(defaults.max_datapoints),
+            max_broad_series: settings
+                .max_broad_series
+                .unwrap_or(defaults.max_broad_series),
+            max_running: settings.max_running.unwrap_or(defaults.max_running),
+            max_waiting: settings.max_waiting.unwrap_or(defaults.max_waiting),
+            timeout: Duration::from_millis(timeout as u64),
+        };
+        if query.max_running == 0 {
+            return Err(wrong("max-running", "at least 1"));
+        }
+        Ok(Self {
+            http: address("http", settings.http.as_deref(), "127.0.0.1:7101")?,
+            grpc: address("grpc", settings.grpc.as_deref(), "127.0.0.1:7102")?,
+            data_dir: settings.data_dir.unwrap_or_else(|| "./hesper-data".into()),
+            store,
+            validation,
+            query,
+            max_body_bytes: settings.max_body_bytes.unwrap_or(64 << 20),
+            rules: settings.rules,
+        })
+    }
+}
+
+fn wrong(name: &str, allowed: &str) -> ServerError {
+    ServerError::Config(format!("--{name} must be {allowed}"))
+}
+
+fn duration(name: &str, given: Option<&str>, default: &str) -> Result<i64, ServerError> {
+    let text = given.unwrap_or(default);
+    Span::parse(text)
+        .and_then(Span::millis)
+        .ok()
+        .filter(|millis| *millis > 0)
+        .ok_or_else(|| wrong(name, &format!("a duration such as {default}, not '{text}'")))
+}
+
+fn address(name: &str, given: Option<&str>, default: &str) -> Result<SocketAddr, ServerError> {
+    let text = given.unwrap_or(default);
+    text.parse()
+        .map_err(|_| wrong(name, &format!("an address such as {default}, not '{text}'")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_of_the_help() {
+        let config = Config::resolve(Settings::default()).expect("defaults");
+        assert_eq!(config.http.to_string(), "127.0.0.1:7101");
+        assert_eq!(config.store.step.millis(), 60_000);
+        assert_eq!(config.validation.max_age_millis, 120_000);
+        assert_eq!(config.store.hot_window_millis, 6 * 3_600_000);
+        assert_eq!(config.store.log.commit_interval, Duration::from_millis(20));
+    }
+
+    #[test]
+    fn the_shipped_file_shows_the_defaults() {
+        let file = Settings::from_toml(include_str!("../../../deploy/hesper.toml")).expect("valid");
+        let shown = Config::resolve(Settings {
+            data_dir: None,
+            ..file
+        });
+        let defaults = Config::resolve(Settings::default());
+        assert_eq!(format!("{shown:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn what_is_given_first_counts() {
+        let flags = Settings {
+            step: Some("5s".to_owned()),
+            ..Settings::default()
+        };
+        let file =
+            Settings::from_toml("step = \"10s\"\nmax-age = \"1h\"\nshards = 8").expect("valid");
+        let config = Config::resolve(flags.or(file)).expect("valid");
+        assert_eq!(config.store.step.millis(), 5_000);
+        assert_eq!(config.validation.max_age_millis, 3_600_000);
+        assert_eq!(config.store.shards, 8);
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let error = Settings::from_toml("hot-windwo = \"1h\"").expect_err("unknown");
+        assert_eq!(
+            error,
+            "unknown key 'hot-windwo', did you mean 'hot-window'?"
+        );
+        let error = Settings::from_toml("max_age = \"1h\"").expect_err("unknown");
+        assert!(error.contains("'max-age'"), "{error}");
+        assert!(Settings::from_toml("shards = \"many\"").is_err());
+        assert!(Settings::from_toml("= 1").is_err());
+    }
+
+    #[test]
+    fn settings_without_sense_are_refused_by_name() {
+        let refused = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            let resolved = Config::resolve(settings);
+            resolved.expect_err("refused").to_string()
+        };
+        assert!(refused(|s| s.step = Some("2m".to_owned())).contains("--step"));
+        assert!(refused(|s| s.max_age = Some("soon".to_owned())).contains("'soon'"));
+        assert!(refused(|s| s.http = Some("here".to_owned())).contains("--http"));
+        assert!(refused(|s| s.shards = Some(0)).contains("--shards"));
+    }
+}

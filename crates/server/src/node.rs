@@ -1,0 +1,259 @@
+//! A node: the store, history, engine, alerts and front ends of one process, started and stopped in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hesper_alert::{AlertRunner, RuleSet};
+use hesper_history::History;
+use hesper_history::synced_local::SyncedLocal;
+use hesper_hot::HotStore;
+use hesper_hot::directory::DiskDirectory;
+use hesper_hot::store::Recovery;
+use hesper_ingest::Router;
+use hesper_ingest::proto::ingest_server::IngestServer;
+use hesper_query::{QueryEngine, Tiers};
+use object_store::ObjectStore;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+
+use crate::data_directory::DataDirectory;
+use crate::grpc::{GrpcStats, IngestService};
+use crate::maintenance::Maintenance;
+use crate::self_observation::{NodeMetrics, observe};
+use crate::{Config, ServerError, clock, http};
+
+/// Requests that publish over HTTP at the same time; more are refused.
+const MAX_PUBLISHING: usize = 256;
+
+/// Room for the indexes of history files.
+const INDEX_CACHE_BYTES: u64 = 256 << 20;
+
+/// The largest message of a native connection.
+const MAX_MESSAGE_BYTES: usize = 16 << 20;
+
+/// How long the front ends may take to end their connections.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What the front ends work with.
+pub struct NodeState {
+    /// The configuration.
+    pub config: Config,
+    /// The hot tier.
+    pub hot: Arc<HotStore>,
+    /// History.
+    pub history: Arc<History>,
+    /// The way in.
+    pub router: Arc<Router>,
+    /// The way out.
+    pub engine: Arc<QueryEngine>,
+    /// The alert rules and how their alerts stand.
+    pub alerts: Arc<AlertRunner>,
+    /// Takes windows to history.
+    pub maintenance: Maintenance,
+    /// The node's own metrics.
+    pub metrics: NodeMetrics,
+    /// Counters of the gRPC front end.
+    pub grpc_stats: Arc<GrpcStats>,
+    /// A turn for each request that publishes over HTTP.
+    pub publish_permits: Semaphore,
+    /// What was found when the store was opened.
+    pub recovery: Recovery,
+}
+
+/// A running node.
+pub struct Node {
+    state: Arc<NodeState>,
+    http: SocketAddr,
+    grpc: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    /// Held until the end.
+    _directory: DataDirectory,
+}
+
+impl Node {
+    /// Starts a node: opens its data, then its front ends. When it returns, the node answers.
+    ///
+    /// # Errors
+    /// When the data cannot be opened or an address cannot be listened on; the message says what to do.
+    pub async fn start(config: Config) -> Result<Self, ServerError> {
+        let step = config.store.step;
+        let directory = DataDirectory::open(&config.data_dir, step, config.store.shards)?;
+        let history = Arc::new(open_history(&directory, &config).await?);
+        let (hot, recovery) = open_store(&directory, &config, &history).await?;
+        let hot = Arc::new(hot);
+        let tiers = Arc::new(Tiers {
+            hot: hot.clone(),
+            history: history.clone(),
+        });
+        let partitions = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let engine = Arc::new(QueryEngine::new(tiers, config.query.clone(), partitions));
+        let alerts = open_alerts(&directory, &config, engine.clone())?;
+        let listeners = (
+            listen(config.http, "--http").await?,
+            listen(config.grpc, "--grpc").await?,
+        );
+        let local = |l: &TcpListener| l.local_addr().expect("a listener has an address");
+        let (http, grpc) = (local(&listeners.0), local(&listeners.1));
+        let state = Arc::new(NodeState {
+            router: Arc::new(Router::new(hot.clone(), config.validation.clone())),
+            engine,
+            alerts: Arc::new(alerts),
+            maintenance: Maintenance::new(hot.clone(), history.clone()),
+            metrics: NodeMetrics::new(step, &http.to_string().replace(':', "-"))?,
+            grpc_stats: Arc::default(),
+            publish_permits: Semaphore::new(MAX_PUBLISHING),
+            recovery,
+            config,
+            hot,
+            history,
+        });
+        observe(&state);
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve_http(listeners.0, state.clone(), stopped.clone()));
+        tasks.spawn(serve_grpc(listeners.1, state.clone(), stopped.clone()));
+        let (published, until) = (state.clone(), stopped.clone());
+        tasks.spawn(async move { published.metrics.publish(grpc, until).await });
+        let (alerts, mut until) = (state.alerts.clone(), stopped.clone());
+        tasks.spawn(async move {
+            let stopped = async { _ = until.wait_for(|stop| *stop).await };
+            alerts.run(stopped).await;
+        });
+        let maintained = state.clone();
+        tasks.spawn(async move { maintained.maintenance.run(stopped).await });
+        Ok(Self {
+            state,
+            http,
+            grpc,
+            stop,
+            tasks,
+            _directory: directory,
+        })
+    }
+
+    /// What the node works with.
+    pub fn state(&self) -> &Arc<NodeState> {
+        &self.state
+    }
+
+    /// Where it listens for HTTP.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where it listens for gRPC.
+    pub fn grpc(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Stops the node: ends the front ends, takes windows that are over to history, and writes a
+    /// checkpoint, so that the next start is quick.
+    ///
+    /// # Errors
+    /// When the last flush or the checkpoint fails. Nothing that was acknowledged is lost: the log has it.
+    pub async fn stop(mut self) -> Result<(), ServerError> {
+        self.stop.send_replace(true);
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, ended).await.is_err() {
+            tracing::warn!("connections were still open and are cut off");
+            self.tasks.shutdown().await;
+        }
+        let now = clock::now();
+        self.state.maintenance.once(now, true).await?;
+        self.state.maintenance.let_go(now).await
+    }
+}
+
+async fn open_history(directory: &DataDirectory, config: &Config) -> Result<History, ServerError> {
+    let path = directory.history();
+    let local = SyncedLocal::open(&path).map_err(|source| ServerError::Io { path, source })?;
+    let objects: Arc<dyn ObjectStore> = Arc::new(local);
+    // Tells the commits of this process from those of any other.
+    let writer = format!("{}-{}", std::process::id(), clock::now());
+    let opened = History::open(objects, config.store.step, writer, INDEX_CACHE_BYTES);
+    Ok(opened.await?)
+}
+
+async fn open_store(
+    directory: &DataDirectory,
+    config: &Config,
+    history: &History,
+) -> Result<(HotStore, Recovery), ServerError> {
+    let path = directory.log();
+    let options = config.store.clone();
+    let in_history = history.manifest().in_history();
+    let opened = tokio::task::spawn_blocking(move || {
+        let disk = DiskDirectory::open(&path).map_err(|source| ServerError::Io { path, source })?;
+        Ok(HotStore::open(Arc::new(disk), options, in_history, true)?)
+    });
+    opened.await.expect("opening a store does not panic")
+}
+
+fn open_alerts(
+    directory: &DataDirectory,
+    config: &Config,
+    engine: Arc<QueryEngine>,
+) -> Result<AlertRunner, ServerError> {
+    let rules = match &config.rules {
+        Some(path) => RuleSet::load(path),
+        None => Ok(RuleSet::default()),
+    };
+    let open = |rules| {
+        let state = Some(directory.alerts());
+        AlertRunner::new(engine, rules, state, Arc::new(clock::now))
+    };
+    rules
+        .and_then(open)
+        .map_err(|e| ServerError::Alerts(e.to_string()))
+}
+
+async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, ServerError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| ServerError::Listen {
+        address,
+        flag,
+        source,
+    })
+}
+
+async fn serve_http(
+    listener: TcpListener,
+    state: Arc<NodeState>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let serving = axum::serve(listener, http::routes(state)).with_graceful_shutdown(async move {
+        // An error means that the node is gone, which is a reason to stop too.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    });
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the HTTP front end ended");
+    }
+}
+
+async fn serve_grpc(
+    listener: TcpListener,
+    state: Arc<NodeState>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let service = IngestService::new(
+        state.router.clone(),
+        state.grpc_stats.clone(),
+        stopped.clone(),
+    );
+    let service = IngestServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let incoming = TcpListenerStream::new(listener);
+    let serving = Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        });
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the gRPC front end ended");
+    }
+}
