@@ -1,0 +1,125 @@
+//! `hesper bench`: what a node does, measured from outside.
+//!
+//! The node runs in a process of its own and is spoken to over real gRPC and HTTP on loopback. Only datapoints whose durability was
+//! acknowledged count. The fleet is deterministic: names × nodes with eight tags, request rates, times, maxima and near-constant gauges.
+
+mod fleet;
+mod ingest;
+mod process;
+mod query;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::error::CommandError;
+use fleet::Fleet;
+use process::NodeProcess;
+
+/// The flags of `bench`.
+#[derive(Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Publish the fleet as fast as it is made durable
+    Ingest(FleetArgs),
+    /// Publish the fleet, then time the usual questions
+    Query(QueryArgs),
+}
+
+/// How large the fleet is, and where the node keeps it.
+#[derive(Args, Clone)]
+pub struct FleetArgs {
+    /// Number of series
+    #[arg(long, default_value_t = 100_000)]
+    series: usize,
+    /// Datapoints of each series, a minute apart
+    #[arg(long, default_value_t = 360)]
+    points: usize,
+    /// The time of the first datapoint, in seconds; by default the last datapoint is of now
+    #[arg(long)]
+    start: Option<i64>,
+    /// Connections that publish at the same time
+    #[arg(long, default_value_t = 2)]
+    connections: usize,
+    /// Batches of a connection on their way
+    #[arg(long, default_value_t = 8)]
+    window: usize,
+    /// Wait until all windows are sealed before memory is measured (up to four minutes)
+    #[arg(long)]
+    settle: bool,
+    /// Keep the data here instead of in a temporary directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// The flags of `bench query`.
+#[derive(Args)]
+pub struct QueryArgs {
+    #[command(flatten)]
+    fleet: FleetArgs,
+    /// How often each question is asked
+    #[arg(long, default_value_t = 21)]
+    rounds: usize,
+}
+
+/// Runs a benchmark and prints its figures.
+///
+/// # Errors
+/// When the node cannot be started or does not do what it is asked.
+pub async fn bench(args: BenchArgs) -> Result<(), CommandError> {
+    let (args, rounds) = match args.what {
+        What::Ingest(args) => (args, None),
+        What::Query(args) => (args.fleet, Some(args.rounds)),
+    };
+    let directory = TemporaryDirectory::new(args.data_dir.clone())?;
+    let fleet = Fleet::new(args.series, args.points, args.start);
+    println!(
+        "fleet: {} series x {} points = {} datapoints",
+        fleet.series(),
+        fleet.points(),
+        fleet.datapoints()
+    );
+    let node = NodeProcess::start(&directory.path).await?;
+    let outcome = ingest::ingest(&node, &fleet, &args).await;
+    let outcome = match (outcome, rounds) {
+        (Ok(()), Some(rounds)) => query::query(&node, &fleet, rounds).await,
+        (outcome, _) => outcome,
+    };
+    node.stop().await?;
+    outcome
+}
+
+/// Where the node keeps its data; removed at the end unless it was asked for.
+struct TemporaryDirectory {
+    path: PathBuf,
+    remove: bool,
+}
+
+impl TemporaryDirectory {
+    fn new(asked: Option<PathBuf>) -> Result<Self, CommandError> {
+        let remove = asked.is_none();
+        let name = format!("hesper-bench-{}", std::process::id());
+        let path = asked.unwrap_or_else(|| std::env::temp_dir().join(name));
+        if path.join("STORE").exists() {
+            return Err(CommandError::Other(format!(
+                "{} holds a store already; give an empty directory",
+                path.display()
+            )));
+        }
+        Ok(Self { path, remove })
+    }
+}
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        if self.remove {
+            // What cannot be removed is left to the system's own cleaning.
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}

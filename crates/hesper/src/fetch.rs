@@ -1,0 +1,78 @@
+//! Asking a node over HTTP.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::HeaderMap;
+use hyper::{Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+
+use crate::error::CommandError;
+
+/// Where a node answers by default.
+pub const DEFAULT_SERVER: &str = "http://127.0.0.1:7101";
+
+/// An answer.
+pub struct Fetched {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// The target of a request: a path with parameters.
+pub fn target(path: &str, params: &[(&str, &str)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(params);
+    match query.finish() {
+        query if query.is_empty() => path.to_owned(),
+        query => format!("{path}?{query}"),
+    }
+}
+
+/// Gets a target of a server.
+///
+/// # Errors
+/// When the server cannot be reached or breaks off.
+pub async fn get(server: &str, target: &str) -> Result<Fetched, CommandError> {
+    let uri = format!("{}{target}", server.trim_end_matches('/'));
+    let unreachable = |what: String| CommandError::Unreachable {
+        uri: server.to_owned(),
+        what,
+    };
+    let request = Request::get(&uri)
+        .body(Full::<Bytes>::default())
+        .map_err(|e| unreachable(e.to_string()))?;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let response = client.request(request).await.map_err(|e| {
+        let cause = std::error::Error::source(&e).map(ToString::to_string);
+        unreachable(cause.unwrap_or_else(|| e.to_string()))
+    })?;
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await;
+    let body = body.map_err(|e| unreachable(e.to_string()))?.to_bytes();
+    Ok(Fetched {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    })
+}
+
+/// Gets a target of a server that must succeed.
+///
+/// # Errors
+/// When the server cannot be reached, or with the message it refuses with.
+pub async fn get_ok(server: &str, target: &str) -> Result<Fetched, CommandError> {
+    let fetched = get(server, target).await?;
+    if fetched.status.is_success() {
+        return Ok(fetched);
+    }
+    let body = String::from_utf8_lossy(&fetched.body);
+    let message = serde_json::from_str::<serde_json::Value>(&body)
+        .ok()
+        .and_then(|v| Some(v.get("message")?.as_str()?.to_owned()))
+        .unwrap_or_else(|| format!("{} {body}", fetched.status));
+    Err(CommandError::Refused(message))
+}

@@ -1,0 +1,84 @@
+//! The binary `hesper`: one command a module. Everything it does is done by the crates below.
+
+mod bench;
+mod demo;
+mod error;
+mod fetch;
+mod load;
+mod query;
+mod serve;
+mod tags;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A distributed, dimensional time-series telemetry store
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the product: a simulated fleet publishes into a node
+    Demo(demo::DemoArgs),
+    /// Run a node
+    Serve(Box<serve::ServeArgs>),
+    /// Back-fill JSON lines into a running node
+    Load(load::LoadArgs),
+    /// Ask a running node an expression
+    Query(query::QueryArgs),
+    /// List tag keys, or the values of a key
+    Tags(tags::TagsArgs),
+    /// Measure a node in a process of its own
+    Bench(bench::BenchArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let unless_given = match cli.command {
+        // It tells of alerts by itself.
+        Command::Demo(_) => "warn,hesper_alert=error",
+        _ => "warn",
+    };
+    let filter = EnvFilter::try_from_env("HESPER_LOG");
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(unless_given));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("error: cannot start: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Demo(args) => demo::demo(args).await,
+            Command::Serve(args) => serve::serve(*args).await,
+            Command::Load(args) => load::load(args).await,
+            Command::Query(args) => query::query(args).await,
+            Command::Tags(args) => tags::tags(args).await,
+            Command::Bench(args) => bench::bench(args).await,
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
