@@ -39,7 +39,11 @@ impl Encoding {
     }
 
     /// Reads all of a body.
-    fn read<'de, S: DeserializeSeed<'de>>(self, seed: S, body: &'de [u8]) -> Result<S::Value, IngestError> {
+    fn read<'de, S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+        body: &'de [u8],
+    ) -> Result<S::Value, IngestError> {
         match self {
             Self::Json => {
                 let mut reader = serde_json::Deserializer::from_slice(body);
@@ -131,7 +135,9 @@ fn explain_smile(error: &serde_smile::Error) -> String {
 
 fn explain_field(text: &str) -> Option<String> {
     let field = text.strip_prefix(INVALID_FIELD)?;
-    Some(format!("IllegalArgumentException: invalid field: '{field}'"))
+    Some(format!(
+        "IllegalArgumentException: invalid field: '{field}'"
+    ))
 }
 
 #[cfg(test)]
@@ -222,7 +228,10 @@ mod tests {
         let text = |datapoints: Vec<Datapoint>| format!("{datapoints:?}");
         let from_smile = decode(&smile, Encoding::Smile).expect("read");
         assert_eq!(from_smile.len(), 3);
-        assert_eq!(text(from_smile), text(decode(json.as_bytes(), Encoding::Json).expect("read")));
+        assert_eq!(
+            text(from_smile),
+            text(decode(json.as_bytes(), Encoding::Json).expect("read"))
+        );
         for end in 0..smile.len() {
             let cut = decode(&smile[..end], Encoding::Smile);
             assert!(end == 0 || cut.is_err(), "{end} bytes were enough");

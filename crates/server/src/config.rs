@@ -14,6 +14,7 @@ use hesper_model::validation::Limits;
 use hesper_query::QueryLimits;
 use hesper_stack::span::Span;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::ServerError;
 
@@ -220,6 +221,37 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The settings in force, by the names of the flags; durations in milliseconds end in `-ms`.
+    pub fn effective(&self) -> Map<String, Value> {
+        let millis = |d: Duration| Value::from(d.as_millis() as u64);
+        let path = |p: &Path| Value::from(p.display().to_string());
+        let settings = [
+            ("http", self.http.to_string().into()),
+            ("grpc", self.grpc.to_string().into()),
+            ("data-dir", path(&self.data_dir)),
+            ("step-ms", self.store.step.millis().into()),
+            ("shards", self.store.shards.into()),
+            ("max-age-ms", self.validation.max_age_millis.into()),
+            ("hot-window-ms", self.store.hot_window_millis.into()),
+            ("commit-interval-ms", millis(self.store.log.commit_interval)),
+            ("max-series", self.store.max_series.into()),
+            ("max-body-bytes", self.max_body_bytes.into()),
+            ("max-lines", self.query.max_lines.into()),
+            ("max-datapoints", self.query.max_datapoints.into()),
+            ("max-broad-series", self.query.max_broad_series.into()),
+            ("max-running", self.query.max_running.into()),
+            ("max-waiting", self.query.max_waiting.into()),
+            ("query-timeout-ms", millis(self.query.timeout)),
+            ("rules", self.rules.as_deref().map_or(Value::Null, path)),
+        ];
+        settings
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect()
+    }
+}
+
 fn wrong(name: &str, allowed: &str) -> ServerError {
     ServerError::Config(format!("--{name} must be {allowed}"))
 }
@@ -262,6 +294,19 @@ mod tests {
         });
         let defaults = Config::resolve(Settings::default());
         assert_eq!(format!("{shown:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn every_setting_can_be_looked_up() {
+        let config = Config::resolve(Settings::default()).expect("defaults");
+        let effective = config.effective();
+        for key in known_keys() {
+            let with_unit = format!("{key}-ms");
+            assert!(
+                effective.contains_key(&key) || effective.contains_key(&with_unit),
+                "{key}"
+            );
+        }
     }
 
     #[test]

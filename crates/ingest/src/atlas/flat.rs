@@ -201,7 +201,10 @@ mod tests {
         let datapoints = decode(body.as_bytes(), Encoding::Json).expect("read");
         let tags: Vec<String> = datapoints.iter().map(|d| d.tags.to_string()).collect();
         assert_eq!(tags, ["name=a", "name=b, zone=a"]);
-        assert_eq!((datapoints[0].time, datapoints[0].value), (Timestamp(60_000), 1.5));
+        assert_eq!(
+            (datapoints[0].time, datapoints[0].value),
+            (Timestamp(60_000), 1.5)
+        );
         assert!(datapoints[1].value.is_nan());
     }
 
