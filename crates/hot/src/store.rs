@@ -3,6 +3,7 @@
 //! A batch is checked, logged shard by shard, and applied to memory under the shard's lock, so that the order in the log is the order in which
 //! it took effect. It is visible to queries at once and acknowledged when the log is durable up to it.
 
+mod listener;
 mod maintenance;
 mod recovery;
 mod tags;
@@ -32,6 +33,7 @@ use crate::series_table::SeriesRef;
 use crate::shard::{Applied, Shard, ShardRules};
 use crate::symbols::Symbols;
 
+pub use listener::SeriesListener;
 pub use maintenance::{FlushRow, MemoryStats, PendingFlush};
 pub use recovery::{InHistory, Recovery};
 
@@ -114,6 +116,7 @@ pub struct HotStore {
     /// Held while windows are sealed, dropped, or written to a checkpoint.
     maintenance: Mutex<()>,
     stats: StoreStats,
+    listener: RwLock<Option<Arc<dyn SeriesListener>>>,
 }
 
 impl HotStore {
@@ -171,6 +174,21 @@ impl HotStore {
         self.in_history.read().contains(&window)
     }
 
+    /// The place of a series that is known.
+    ///
+    /// # Errors
+    /// When another series has the same id.
+    pub fn find(&self, tags: &Tags) -> Result<Option<SeriesHandle>, HotError> {
+        let id = SeriesId::of(tags);
+        let number = id.shard(self.options.shards);
+        let shard = self.shards[number as usize].read();
+        let series = shard.table.find(&self.symbols, id, tags)?;
+        Ok(series.map(|series| SeriesHandle {
+            shard: number,
+            series,
+        }))
+    }
+
     /// The place of a series, which is taken in now if it is new. It is visible to queries at once.
     ///
     /// # Errors
@@ -204,6 +222,7 @@ impl HotStore {
         self.log.append(&framed)?;
         shard.add_series(&self.symbols, series, tags);
         self.series.fetch_add(1, Ordering::Relaxed);
+        self.tell(|listener| listener.added(tags));
         Ok(handle(series))
     }
 

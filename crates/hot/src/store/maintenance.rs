@@ -276,6 +276,9 @@ impl HotStore {
                 record::put_forget(out, self.prefix(number), &series);
             });
             self.log.append(&framed)?;
+            for gone in &series {
+                self.tell(|listener| listener.removed(&shard.table.tags(&self.symbols, *gone)));
+            }
             shard.forget(&idle);
             self.series.fetch_sub(series.len(), Ordering::Relaxed);
             let forgotten = &self.stats.series_forgotten;

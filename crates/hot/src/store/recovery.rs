@@ -116,6 +116,7 @@ impl HotStore {
             forgetting: RwLock::new(()),
             maintenance: Mutex::new(()),
             stats: StoreStats::default(),
+            listener: RwLock::default(),
             options,
         };
         let recovery = Recovery {

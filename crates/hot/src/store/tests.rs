@@ -449,3 +449,43 @@ fn windows_are_due_when_their_successor_fills_or_nothing_comes() {
         BTreeSet::from([Window(1)])
     );
 }
+
+#[test]
+fn a_listener_hears_of_every_series_once() {
+    #[derive(Default)]
+    struct Heard(parking_lot::Mutex<BTreeMap<Tags, i32>>);
+    impl super::SeriesListener for Heard {
+        fn added(&self, tags: &Tags) {
+            *self.0.lock().entry(tags.clone()).or_default() += 1;
+        }
+        fn removed(&self, tags: &Tags) {
+            *self.0.lock().entry(tags.clone()).or_default() -= 1;
+        }
+    }
+    let store = open(&MemoryDirectory::default(), &FakeHistory::default());
+    store.resolve(&tags(1)).expect("room");
+    let heard = Arc::new(Heard::default());
+    store.listen(heard.clone());
+    let handle = store.resolve(&tags(2)).expect("room");
+    store.resolve(&tags(2)).expect("known");
+    assert_eq!(store.find(&tags(2)).expect("no collision"), Some(handle));
+    assert_eq!(store.find(&tags(3)).expect("no collision"), None);
+    let counts = || heard.0.lock().clone();
+    assert_eq!(counts(), [(tags(1), 1), (tags(2), 1)].into());
+    // Windows that hold the second only, and then none of both.
+    let mut batch = Batch::new(store.shards());
+    for slot in [1, 100] {
+        batch.begin(Some(Timestamp(slot * STEP.millis())));
+        batch.push(handle, Timestamp(0), 1.0);
+        batch.set_origin(ClientId::NONE, 0, Timestamp(0));
+        store.append(&batch, &mut Vec::new()).expect("room");
+    }
+    for window in [0, 1] {
+        let flush = store.seal(&BTreeSet::from([Window(window)]));
+        let flush = flush.expect("room").expect("something");
+        store.flushed(flush.id, &flush.windows);
+    }
+    store.evict(Timestamp(1_000_000_000)).expect("room");
+    assert_eq!(counts().values().sum::<i32>(), store.series_count() as i32);
+    assert_eq!(counts()[&tags(2)], 0);
+}
