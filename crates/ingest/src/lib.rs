@@ -1,8 +1,8 @@
 //! Ingest: from what arrives on the wire to validated batches in the shards.
 //!
 //! Every way in ends at the [`Router`]: it validates, finds the series, and hands the store one batch. [`atlas`] reads Atlas's JSON, [`stream`]
-//! keeps the tables of a native connection, [`load`] takes declared back-fill. What is refused is counted by reason and named to the sender;
-//! nothing is half done.
+//! keeps the tables of a native connection, [`remote_write`] reads what Prometheus sends, [`load`] takes declared back-fill. What is refused is
+//! counted by reason and named to the sender; nothing is half done.
 //!
 //! Which series a datapoint goes to is decided in one place ([`Router`], by `place`): [`roll_up`] takes tags away, [`series_limits`] says
 //! whether a new series may come, [`cardinality`] counts what is there.
@@ -11,6 +11,7 @@ pub mod atlas;
 pub mod cardinality;
 pub mod load;
 mod place;
+pub mod remote_write;
 pub mod roll_up;
 pub mod router;
 pub mod series_limits;

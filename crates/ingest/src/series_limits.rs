@@ -2,8 +2,9 @@
 //!
 //! A series that the store knows is never held up. A new one is counted before it is taken in, so that a limit holds however many senders come
 //! at once. What comes at a limit is refused with a message that names the tag which takes the most different values, or, where a rule says so,
-//! goes into a series in which that tag has the value `--auto-rollup--`. Such series may pass the limit by a tenth, so that there is room for
-//! them when it is reached.
+//! goes into a series in which that tag has the value `--auto-rollup--`, where it is combined as [roll-ups](crate::roll_up) are. Such series may
+//! pass the limit by a tenth, so that there is room for them when it is reached. A series that went there stays there while its connection, or
+//! the cache of remote write, remembers it.
 
 mod explosion;
 mod token_bucket;

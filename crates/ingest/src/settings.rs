@@ -3,6 +3,7 @@
 use hesper_model::TagQuery;
 use serde::{Deserialize, Serialize};
 
+use crate::remote_write::RemoteWriteSettings;
 use crate::roll_up::RollUpRule;
 use crate::series_limits::SeriesLimitSettings;
 
@@ -14,6 +15,8 @@ pub struct IngestSettings {
     pub series_limits: SeriesLimitSettings,
     /// Which series are written under fewer tags.
     pub roll_ups: Vec<RollUpRule>,
+    /// How remote write is read.
+    pub remote_write: RemoteWriteSettings,
 }
 
 /// A setting without sense.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::classes::Class;
 use super::{Cardinality, INTERVAL_MILLIS};
@@ -15,7 +15,7 @@ use super::{Cardinality, INTERVAL_MILLIS};
 pub const MAX_ROWS: usize = 1000;
 
 /// What the rows of a report stand for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum By {
     /// Names.
     #[serde(rename = "name")]
@@ -29,7 +29,7 @@ pub enum By {
 }
 
 /// Which rows come first: those with the most of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// Series in memory.
@@ -88,7 +88,7 @@ impl FromStr for Order {
 }
 
 /// Counts of series and datapoints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Series in memory.
     pub series: u64,
@@ -110,7 +110,7 @@ impl AddAssign for Counts {
 }
 
 /// A name, an app or a key with its counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardinalityRow {
     /// The name, app or key; `None` for series without one.
     pub value: Option<String>,
@@ -126,7 +126,7 @@ pub struct CardinalityRow {
 }
 
 /// Who has the most series and datapoints.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardinalityReport {
     /// What the rows stand for.
     pub by: By,
