@@ -120,6 +120,14 @@ impl Cardinality {
         self.census().all.series
     }
 
+    /// Bytes held, about.
+    pub fn size_bytes(&self) -> usize {
+        let census = self.census();
+        let scopes = census.names.allocation_size() + census.apps.allocation_size();
+        let values = census.keys.values().map(|k| k.values.allocation_size());
+        scopes + values.sum::<usize>() + census.classes.size_bytes()
+    }
+
     pub(crate) fn census(&self) -> MutexGuard<'_, Census> {
         self.census.lock()
     }

@@ -12,7 +12,11 @@
 //! everywhere. (The statistics are those that Spectator's own roll-up adds.)
 //!
 //! The combining is done by the store, driven by its log ([`hesper_hot::feed`]): what was acknowledged is there after a crash, and a batch that
-//! comes again changes nothing. A datapoint for a slot that only history holds is refused as late, since memory does not know what to add to.
+//! comes again changes nothing. A datapoint for a slot that only history holds is ignored as late, since memory does not know what to add to.
+//! Amounts and levels are not remembered by original: one that the original itself would ignore as late still counts, and an amount that is
+//! published again without identity is added again, as in Atlas. When the store has no room to remember more originals, rates are added to the
+//! slot in which they come, and counters are refused.
+//!
 //! A query that matches originals and their roll-up counts twice; a rule that keeps the originals can mark the roll-up with tags of its own.
 //! Declared back-fill is written as it is.
 

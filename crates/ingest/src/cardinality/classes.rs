@@ -152,6 +152,13 @@ impl Classes {
         }
     }
 
+    pub(super) fn size_bytes(&self) -> usize {
+        let keys = self.iter().map(|c| c.keys.len() * size_of::<Arc<str>>());
+        self.classes.capacity() * size_of::<Option<Class>>()
+            + self.by_tags.allocation_size()
+            + keys.sum::<usize>()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Class> {
         self.classes.iter().flatten()
     }
