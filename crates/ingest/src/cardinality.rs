@@ -18,8 +18,10 @@ use parking_lot::{Mutex, MutexGuard};
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::classes::Classes;
-pub use self::classes::{ClassId, Tally};
-pub use self::report::{By, CardinalityReport, CardinalityRow, Counts, MAX_ROWS, Order};
+pub(crate) use self::classes::{ClassId, Tally};
+pub use self::report::{
+    By, CardinalityReport, CardinalityRow, Counts, MAX_ROWS, Order, UnknownChoice,
+};
 
 /// The key of the app.
 pub(crate) const APP: &str = "nf.app";

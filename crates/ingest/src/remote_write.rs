@@ -1,7 +1,7 @@
 //! Prometheus remote write 1.0: a snappy block that holds a protobuf write request.
 //!
-//! A series that was sent before is found by its labels as they lie in the request ([`series_cache`]): no text is copied and no tags are made.
-//! Only a series that is new to the cache is [translated](translate), validated and placed like those of every other way in.
+//! A series that was sent before is found by its labels as they lie in the request (`series_cache`): no text is copied and no tags are made.
+//! Only a series that is new to the cache is translated (`translate`), validated and placed like those of every other way in.
 //!
 //! - Every NaN means no data, the mark of a series that ends among them. The samples of a series are taken in their order.
 //! - Metadata, exemplars and unknown fields are passed over. Native histograms are refused and counted, what else the request holds is taken.

@@ -14,7 +14,7 @@ const IDLE_INTERVALS: i64 = 12;
 
 /// The number of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClassId(u32);
+pub(crate) struct ClassId(u32);
 
 /// A class.
 pub(super) struct Class {
@@ -166,7 +166,7 @@ impl Classes {
 
 /// Datapoints by class, gathered without a lock.
 #[derive(Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     counts: Vec<u32>,
     touched: Vec<u32>,
 }
@@ -174,7 +174,7 @@ pub struct Tally {
 impl Tally {
     /// Counts a datapoint.
     #[inline]
-    pub fn add(&mut self, ClassId(number): ClassId) {
+    pub(crate) fn add(&mut self, ClassId(number): ClassId) {
         if number as usize >= self.counts.len() {
             self.counts.resize(number as usize + 1, 0);
         }
@@ -186,7 +186,7 @@ impl Tally {
     }
 
     /// Empties it without counting.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.drain(|_, _| {});
     }
 
