@@ -14,13 +14,14 @@ pub mod page;
 pub mod params;
 pub mod prometheus;
 pub mod publish;
+pub mod queries;
 pub mod tags;
 
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 use crate::node::NodeState;
@@ -47,6 +48,9 @@ pub fn routes(node: Arc<NodeState>) -> axum::Router {
         .route("/api/v1/expr/", get(expr::debug))
         .route("/api/v2/config", get(config::all))
         .route("/api/v2/config/{key}", get(config::one))
+        .route("/api/v1/queries", get(queries::running))
+        .route("/api/v1/queries/slow", get(queries::slow))
+        .route("/api/v1/queries/{id}", delete(queries::kill))
         .route("/api/v1/alerts", get(alerts::alerts))
         .route("/api/v1/alerts/history", get(alerts::history))
         .fallback(not_found)
