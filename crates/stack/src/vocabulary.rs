@@ -3,6 +3,7 @@
 //! The vocabularies build on each other, each holding the words of those before it. Where a word has several definitions, the one of the
 //! deeper vocabulary comes first, and the first that fits the stack runs.
 
+pub mod custom;
 mod data;
 mod math;
 mod printf;
@@ -14,6 +15,7 @@ mod style;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+pub use self::custom::CustomWords;
 pub(crate) use self::query::with_common_query;
 use crate::error::StackError;
 use crate::word::Word;
@@ -52,6 +54,33 @@ impl Vocabulary {
         Self::named("custom").expect("the last of the vocabularies")
     }
 
+    /// All words, with those of a configuration in place of the ones that are shipped.
+    ///
+    /// # Errors
+    /// When a word of the configuration cannot be defined.
+    ///
+    /// # Panics
+    /// Never: the vocabulary below is always there.
+    pub fn with_custom_words(config: &CustomWords) -> Result<Self, StackError> {
+        let below = Self::named("style").expect("the vocabulary below the custom one");
+        let own = custom::words(config)?.into_iter().map(Arc::new);
+        let words = below.words.iter().cloned().chain(own).collect();
+        Ok(Self::of("custom", words))
+    }
+
+    fn of(name: &'static str, words: Vec<Arc<Word>>) -> Self {
+        let mut by_name: HashMap<String, Vec<Arc<Word>>> = HashMap::new();
+        for word in &words {
+            let overloads = by_name.entry(word.name().to_owned()).or_default();
+            overloads.push(word.clone());
+        }
+        Self {
+            name,
+            words,
+            by_name,
+        }
+    }
+
     /// The name.
     pub fn name(&self) -> &'static str {
         self.name
@@ -80,20 +109,14 @@ fn all() -> Vec<Vocabulary> {
                 "math" => math::words(),
                 "stateful" => stateful::words(),
                 "style" => style::words(),
-                // `filter` and `custom` have no words of their own.
+                "custom" => {
+                    custom::words(&CustomWords::default()).expect("shipped words are valid")
+                }
+                // `filter` has no words of its own.
                 _ => Vec::new(),
             };
             words.extend(own.into_iter().map(Arc::new));
-            let mut by_name: HashMap<String, Vec<Arc<Word>>> = HashMap::new();
-            for word in &words {
-                let overloads = by_name.entry(word.name().to_owned()).or_default();
-                overloads.push(word.clone());
-            }
-            Vocabulary {
-                name,
-                words: words.clone(),
-                by_name,
-            }
+            Vocabulary::of(name, words.clone())
         })
         .collect()
 }
