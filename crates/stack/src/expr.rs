@@ -5,6 +5,7 @@
 
 pub mod binary;
 pub mod data;
+pub mod filter;
 pub mod percentiles;
 pub mod rewrite;
 pub mod stateful;
@@ -21,6 +22,7 @@ use hesper_model::{Aggregate, Tags};
 
 pub use binary::BinaryOp;
 pub use data::{DataAggregate, DataExpr};
+pub use filter::FilterExpr;
 pub use named::{Displayed, NamedRewrite};
 pub use percentiles::Percentiles;
 pub use print::{PrintQuery, query_label};
@@ -100,6 +102,8 @@ pub enum TimeSeriesExpr {
         /// The series.
         input: Arc<TimeSeriesExpr>,
     },
+    /// Lines chosen, or made, by a look at the whole range.
+    Filter(FilterExpr),
 }
 
 /// The side on which values are bounded.
@@ -189,6 +193,7 @@ impl TimeSeriesExpr {
             | Self::GroupBy { input, .. }
             | Self::Rename { input, .. }
             | Self::Stateful { input, .. } => input.visit_data(f),
+            Self::Filter(filter) => filter.parts().for_each(|part| part.visit_data(f)),
         }
     }
 
@@ -204,6 +209,7 @@ impl TimeSeriesExpr {
             | Self::Clamp { input, .. }
             | Self::Rename { input, .. }
             | Self::Stateful { input, .. } => input.is_grouped(),
+            Self::Filter(filter) => filter.input().is_some_and(|input| input.is_grouped()),
         }
     }
 
@@ -231,6 +237,9 @@ impl TimeSeriesExpr {
             Self::Unary { input, .. }
             | Self::Clamp { input, .. }
             | Self::Stateful { input, .. } => input.final_grouping(),
+            Self::Filter(filter) => filter
+                .input()
+                .map_or_else(Vec::new, |input| input.final_grouping()),
         }
     }
 
@@ -282,6 +291,7 @@ impl TimeSeriesExpr {
                 op: *op,
                 input: shifted(input),
             },
+            Self::Filter(filter) => Self::Filter(filter.with_offset(offset_millis)),
         }
     }
 
@@ -313,6 +323,7 @@ impl TimeSeriesExpr {
             Self::NamedRewrite(_) => "NamedRewrite",
             Self::Percentiles(_) => "Percentiles",
             Self::Stateful { op, .. } => op.type_name(),
+            Self::Filter(filter) => filter.type_name(),
         }
     }
 }

@@ -238,7 +238,7 @@ impl NamedRewrite {
 }
 
 impl TimeSeriesExpr {
-    fn append(&self, out: &mut String) {
+    pub(super) fn append(&self, out: &mut String) {
         match self {
             Self::Data(data) => data.append(out),
             Self::Constant(v) => out.push_str(&format!("{},:const", JavaDouble(*v))),
@@ -274,6 +274,7 @@ impl TimeSeriesExpr {
             Self::Stateful { op, input } => {
                 append_operator(out, input, &op.parameters(), op.name())
             }
+            Self::Filter(filter) => filter.append(out),
         }
     }
 
