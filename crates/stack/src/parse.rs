@@ -66,23 +66,20 @@ pub fn parse_graph(
             "expressions are too large: the limit for all of a graph is about {MAX_GRAPH_WEIGHT} characters when written out"
         )));
     }
-    let exprs = stack
-        .into_iter()
-        .map(|value| {
-            let value = match &common_query {
-                Some(query) => {
-                    crate::vocabulary::with_common_query(&value, query, options.vocabulary)?
-                }
-                None => value,
-            };
-            kind::style(&value).ok_or_else(|| {
-                StackError::IllegalArgument(format!(
-                    "expecting time series expr, found {} '{value}'",
-                    value.class_name()
-                ))
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut exprs = Vec::with_capacity(stack.len());
+    for value in stack {
+        let value = match &common_query {
+            Some(query) => crate::vocabulary::with_common_query(&value, query, options.vocabulary)?,
+            None => value,
+        };
+        let style = kind::style(&value).ok_or_else(|| {
+            StackError::IllegalArgument(format!(
+                "expecting time series expr, found {} '{value}'",
+                value.class_name()
+            ))
+        })?;
+        exprs.extend(style.per_offset()?);
+    }
     Ok(match options.simple_legends {
         true => simple_legends(exprs),
         false => exprs,

@@ -119,10 +119,10 @@ mod tests {
             for example in word.example_stacks() {
                 let stack = example.strip_prefix("ERROR:");
                 // Words of the examples that are not there yet.
-                let missing = |name: &&str| {
-                    example.contains(*name) && vocabulary.overloads(&name[1..]).is_none()
-                };
-                if [":random"].iter().any(missing) {
+                let missing = |name: &str| vocabulary.overloads(name).is_none();
+                if example.contains(":random") && missing("random")
+                    || word.name() == "des-epic-viz" && missing("des-epic-signal")
+                {
                     continue;
                 }
                 let program = format!("{},:{}", stack.unwrap_or(example), word.name());

@@ -129,10 +129,13 @@ impl Kept {
         let mut at = 0;
         while at < len / 2 {
             let (left, right) = (2 * at + 1, 2 * at + 2);
-            let less = |a: usize, b: usize| {
-                self.compare(&self.heap[a], &self.heap[b]) == Ordering::Less
+            let less =
+                |a: usize, b: usize| self.compare(&self.heap[a], &self.heap[b]) == Ordering::Less;
+            let child = if right < len && less(right, left) {
+                right
+            } else {
+                left
             };
-            let child = if right < len && less(right, left) { right } else { left };
             if !less(child, at) {
                 break;
             }
@@ -149,5 +152,67 @@ fn compare_doubles(a: f64, b: f64) -> Ordering {
         (true, false) => Ordering::Greater,
         (false, true) => Ordering::Less,
         (false, false) => a.total_cmp(&b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hesper_model::DataSource;
+    use proptest::prelude::*;
+
+    fn kept(k: usize, highest: bool, figures: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let mut kept = Kept {
+            k,
+            highest,
+            heap: Vec::new(),
+        };
+        let mut gone = Vec::new();
+        for &figure in figures {
+            let series = TimeSeries::new(Tags::empty(), DataSource::Gauge, Vec::new());
+            gone.extend(kept.add(Ranked { series, figure }).map(|r| r.figure));
+        }
+        (kept.heap.iter().map(|r| r.figure).collect(), gone)
+    }
+
+    #[test]
+    fn the_order_is_that_of_javas_heap() {
+        // What java.util.PriorityQueue holds after the same.
+        let figures = [5.0, 3.0, 8.0, 1.0, 9.0, 7.0, 2.0, 6.0];
+        assert_eq!(
+            kept(4, true, &figures),
+            (vec![6.0, 7.0, 8.0, 9.0], vec![1.0, 3.0, 2.0, 5.0])
+        );
+        assert_eq!(
+            kept(4, false, &figures),
+            (vec![5.0, 3.0, 1.0, 2.0], vec![9.0, 8.0, 7.0, 6.0])
+        );
+        let figures = [
+            5.0, 3.0, 8.0, 1.0, 9.0, 7.0, 2.0, 6.0, 4.0, 10.0, 0.0, 12.0, 11.0,
+        ];
+        assert_eq!(kept(6, true, &figures).0, [7.0, 8.0, 10.0, 12.0, 9.0, 11.0]);
+        assert_eq!(kept(6, false, &figures).0, [5.0, 3.0, 4.0, 1.0, 2.0, 0.0]);
+        assert_eq!(kept(3, true, &[4.0, 4.0, 4.0, 4.0]).1, [4.0]);
+    }
+
+    #[test]
+    fn nan_is_above_every_number() {
+        let nan = f64::NAN;
+        assert_eq!(kept(1, false, &[nan, 1.0, f64::INFINITY]).0, [1.0]);
+        assert!(kept(1, true, &[f64::INFINITY, nan, 1.0]).0[0].is_nan());
+        assert_eq!(compare_doubles(-0.0, 0.0), Ordering::Less);
+        assert_eq!(compare_doubles(-nan, nan), Ordering::Equal);
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_the_first_of_all_when_sorted(figures in proptest::collection::vec(-9.0..9.0, 0..40), k in 1usize..9, highest: bool) {
+            let (mut kept, gone) = kept(k, highest, &figures);
+            let mut sorted = figures.clone();
+            sorted.sort_by(|a, b| if highest { b.total_cmp(a) } else { a.total_cmp(b) });
+            prop_assert_eq!(kept.len() + gone.len(), sorted.len());
+            kept.sort_by(|a, b| if highest { b.total_cmp(a) } else { a.total_cmp(b) });
+            prop_assert_eq!(&kept[..], &sorted[..k.min(sorted.len())]);
+        }
     }
 }

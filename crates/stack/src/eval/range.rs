@@ -34,7 +34,10 @@ impl Evaluation<'_> {
     }
 
     /// Series over the range alone as series over all cells, NaN outside of the range.
-    pub(super) fn widened(&self, mut found: Vec<TimeSeries>) -> Result<Vec<TimeSeries>, StackError> {
+    pub(super) fn widened(
+        &self,
+        mut found: Vec<TimeSeries>,
+    ) -> Result<Vec<TimeSeries>, StackError> {
         let (before, cells) = (self.cells_before(), self.ctx.cells());
         if self.ctx == self.range {
             return Ok(found);

@@ -145,7 +145,9 @@ impl FilterExpr {
 
     fn checked(self) -> Result<Self, StackError> {
         match &self {
-            Self::Matching { input, condition } if !input.is_grouped() && condition.is_grouped() => {
+            Self::Matching { input, condition }
+                if !input.is_grouped() && condition.is_grouped() =>
+            {
                 Err(StackError::requirement(
                     "filter grouping must match expr grouping",
                 ))
@@ -208,9 +210,8 @@ impl FilterExpr {
     }
 
     pub(super) fn with_offset(&self, offset_millis: i64) -> Self {
-        let Ok(other) = self.with_parts(|part| {
-            Ok::<_, Infallible>(Arc::new(part.with_offset(offset_millis)))
-        });
+        let Ok(other) =
+            self.with_parts(|part| Ok::<_, Infallible>(Arc::new(part.with_offset(offset_millis))));
         other
     }
 

@@ -153,9 +153,7 @@ fn priority(op: &'static PriorityOp) -> Word {
                 Others::Of(aggregate) => aggregate.name(),
                 Others::Avg => "avg",
             };
-            format!(
-                " All others are made one line by {how}, whose group is called `--others--`."
-            )
+            format!(" All others are made one line by {how}, whose group is called `--others--`.")
         }
     };
     Word::typed(
