@@ -5,6 +5,7 @@
 
 pub mod binary;
 pub mod data;
+pub mod event;
 pub mod filter;
 pub mod percentiles;
 pub mod rewrite;
@@ -22,6 +23,7 @@ use hesper_model::{Aggregate, Tags};
 
 pub use binary::BinaryOp;
 pub use data::{DataAggregate, DataExpr};
+pub use event::EventExpr;
 pub use filter::FilterExpr;
 pub use named::{Displayed, NamedRewrite};
 pub use percentiles::Percentiles;

@@ -28,7 +28,7 @@ pub use error::StackError;
 pub use eval::{
     DataGroup, EvalContext, EvalState, ResultSet, TimeSeries, data_result, evaluate, evaluate_chunk,
 };
-pub use expr::{DataAggregate, DataExpr, StyleExpr, TimeSeriesExpr};
+pub use expr::{DataAggregate, DataExpr, EventExpr, StyleExpr, TimeSeriesExpr};
 pub use normalize::normalize;
-pub use parse::{GraphOptions, parse_graph, parse_query};
+pub use parse::{GraphOptions, parse_events, parse_graph, parse_query};
 pub use vocabulary::Vocabulary;

@@ -4,6 +4,7 @@
 //! deeper vocabulary comes first, and the first that fits the stack runs.
 
 mod data;
+mod event;
 mod filter;
 mod math;
 mod printf;
@@ -53,6 +54,32 @@ impl Vocabulary {
         Self::named("custom").expect("the last of the vocabularies")
     }
 
+    /// The words for streams of events, and all that they build on: those of queries. It is none of the vocabularies that go by a name,
+    /// since it has no part in graphs.
+    pub fn events() -> &'static Self {
+        static EVENTS: LazyLock<Vocabulary> = LazyLock::new(|| {
+            let mut words: Vec<Arc<Word>> = Vec::new();
+            for own in [standard::words(), query::words(), event::words()] {
+                words.extend(own.into_iter().map(Arc::new));
+            }
+            Vocabulary::with("event", words)
+        });
+        &EVENTS
+    }
+
+    fn with(name: &'static str, words: Vec<Arc<Word>>) -> Self {
+        let mut by_name: HashMap<String, Vec<Arc<Word>>> = HashMap::new();
+        for word in &words {
+            let overloads = by_name.entry(word.name().to_owned()).or_default();
+            overloads.push(word.clone());
+        }
+        Self {
+            name,
+            words,
+            by_name,
+        }
+    }
+
     /// The name.
     pub fn name(&self) -> &'static str {
         self.name
@@ -86,16 +113,7 @@ fn all() -> Vec<Vocabulary> {
                 _ => Vec::new(),
             };
             words.extend(own.into_iter().map(Arc::new));
-            let mut by_name: HashMap<String, Vec<Arc<Word>>> = HashMap::new();
-            for word in &words {
-                let overloads = by_name.entry(word.name().to_owned()).or_default();
-                overloads.push(word.clone());
-            }
-            Vocabulary {
-                name,
-                words: words.clone(),
-                by_name,
-            }
+            Vocabulary::with(name, words.clone())
         })
         .collect()
 }
@@ -114,8 +132,10 @@ mod tests {
 
     #[test]
     fn examples_run_unless_they_say_so() {
-        let vocabulary = Vocabulary::full();
-        for word in vocabulary.words() {
+        for (vocabulary, word) in [Vocabulary::full(), Vocabulary::events()]
+            .into_iter()
+            .flat_map(|v| v.words().map(move |word| (v, word)))
+        {
             for example in word.example_stacks() {
                 let stack = example.strip_prefix("ERROR:");
                 // Words of the examples that are not there yet.

@@ -70,7 +70,7 @@ fn append_pair(out: &mut String, a: &TagQuery, b: &TagQuery, word: &str) {
 }
 
 /// `(,a,b,)`; an empty list is `(,)`.
-fn append_list(out: &mut String, items: &[Arc<str>]) {
+pub(super) fn append_list(out: &mut String, items: &[Arc<str>]) {
     out.push('(');
     for item in items {
         out.push(',');
