@@ -6,7 +6,7 @@ use hesper_model::TagQuery;
 
 use crate::error::StackError;
 use crate::expr::{EventExpr, PrintQuery, StyleExpr};
-use crate::interpreter::{Variables, run, run_with};
+use crate::interpreter::{Machine, Variables, run, run_with};
 use crate::kind::{self, Kind};
 use crate::legend::simple_legends;
 use crate::value::Value;
@@ -147,12 +147,8 @@ pub fn suggestions<'v>(
     program: &str,
     vocabulary: &'v Vocabulary,
 ) -> Result<Vec<&'v Word>, StackError> {
-    let stack = run(program, vocabulary)?;
-    let suggested = |word: &&Word| {
-        word.is_suggested()
-            && word.fits(&stack)
-            && run(&format!("{program},:{}", word.name()), vocabulary).is_ok()
-    };
+    let machine = Machine::after(program, vocabulary)?;
+    let suggested = |word: &&Word| word.is_suggested() && machine.could_run(word);
     Ok(vocabulary.words().filter(suggested).collect())
 }
 

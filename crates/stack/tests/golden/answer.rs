@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use hesper_model::{Step, Timestamp};
 use hesper_stack::graph::{DisplayOptions, Graph, Line, assemble};
 use hesper_stack::interpreter::trace::trace;
-use hesper_stack::parse::queries_of;
+use hesper_stack::outdated::replace_outdated;
+use hesper_stack::parse::{queries_of, suggestions};
+use hesper_stack::strip::strip;
 use hesper_stack::time::{GraphTime, TimeZone, time_range};
+use hesper_stack::word::Word;
 use hesper_stack::{
     DataExpr, GraphOptions, StackError, TimeSeries, Vocabulary, data_result, evaluate, normalize,
     parse_graph, parse_query,
@@ -52,6 +55,18 @@ pub fn answer(request: &Request, store: &Store) -> Option<Result<Value, StackErr
         "/api/v1/expr/queries" => vocabulary
             .and_then(|v| queries_of(q, v))
             .map(|texts| json!(texts)),
+        "/api/v1/expr/complete" => vocabulary.and_then(|v| suggestions(q, v)).map(|words| {
+            let shown = |w: &&Word| json!({"name": w.name(), "signature": w.signature()});
+            json!(words.iter().map(shown).collect::<Vec<_>>())
+        }),
+        "/api/v1/expr/rewrite" => replace_outdated(q, Vocabulary::full()).map(|texts| json!(texts)),
+        "/api/v1/expr/strip" => {
+            let all = |name: &str| -> Vec<&str> {
+                let values = request.params.iter().filter(|(k, _)| k == name);
+                values.map(|(_, v)| v.as_str()).collect()
+            };
+            strip(q, &all("k"), &all("r"), Vocabulary::full()).map(|texts| json!(texts))
+        }
         path if path.starts_with("/api/v1/tags") => match parse_query(q) {
             Ok(_) => return None,
             Err(e) => Err(e),
