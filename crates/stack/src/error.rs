@@ -14,6 +14,9 @@ pub enum StackError {
     /// A program that does not fit together: unknown words, missing operands, unbalanced parentheses, limits.
     #[error("IllegalStateException: {0}")]
     IllegalState(String),
+    /// A regular expression for legends that cannot be read.
+    #[error("PatternSyntaxException: {0}")]
+    PatternSyntax(String),
     /// A text that should have been a number.
     #[error("NumberFormatException: {0}")]
     NumberFormat(String),
@@ -55,6 +58,7 @@ impl StackError {
         match self {
             Self::IllegalArgument(_) => "IllegalArgumentException",
             Self::IllegalState(_) => "IllegalStateException",
+            Self::PatternSyntax(_) => "PatternSyntaxException",
             Self::NumberFormat(_) => "NumberFormatException",
             Self::NoSuchElement(_) => "NoSuchElementException",
             Self::IndexOutOfBounds(_) => "IndexOutOfBoundsException",
@@ -74,6 +78,7 @@ impl StackError {
         match self {
             Self::IllegalArgument(text)
             | Self::IllegalState(text)
+            | Self::PatternSyntax(text)
             | Self::NumberFormat(text)
             | Self::NoSuchElement(text)
             | Self::IndexOutOfBounds(text)

@@ -4,12 +4,16 @@
 //! the next in an [`EvalState`].
 
 mod aggregate;
+mod consolidate;
 mod context;
 mod data;
 mod distinct;
+mod filter;
 mod join;
 pub mod online;
 mod percentiles;
+mod priority;
+mod range;
 mod series;
 
 use std::borrow::Cow;
@@ -67,23 +71,38 @@ pub fn evaluate_chunk(
     state: &mut EvalState,
 ) -> Result<ResultSet, StackError> {
     state.begin(ctx);
-    let mut evaluation = Evaluation { ctx, data, state };
+    let mut evaluation = Evaluation {
+        ctx,
+        range: ctx,
+        data,
+        state,
+        message: None,
+    };
+    let series = evaluation.series(expr)?;
+    let message = evaluation.message.filter(|_| filter::is_last(expr));
     Ok(ResultSet {
-        series: evaluation.series(expr)?,
-        messages: Vec::new(),
+        series,
+        messages: message.into_iter().collect(),
     })
 }
 
 struct Evaluation<'a> {
+    /// The cells that are computed: those of the range, and around it what a consolidation to longer steps takes in.
     ctx: &'a EvalContext,
+    /// The range that was asked for. Outside of it there are no data, and figures do not count what is there.
+    range: &'a EvalContext,
     data: &'a HashMap<DataExpr, Vec<TimeSeries>>,
     state: &'a mut EvalState,
+    /// What the filter evaluated last says.
+    message: Option<String>,
 }
 
 impl<'a> Evaluation<'a> {
     fn series(&mut self, expr: &TimeSeriesExpr) -> Result<Vec<TimeSeries>, StackError> {
         match expr {
-            TimeSeriesExpr::Data(data) => Ok(self.data.get(data).cloned().unwrap_or_default()),
+            TimeSeriesExpr::Data(data) => {
+                self.widened(self.data.get(data).cloned().unwrap_or_default())
+            }
             TimeSeriesExpr::Constant(v) => Ok(vec![self.constant(*v)]),
             TimeSeriesExpr::Generated(generated) => self.generated(generated),
             TimeSeriesExpr::Unary { op, input } => {
@@ -101,9 +120,9 @@ impl<'a> Evaluation<'a> {
                 join::join(op, left, l, right, r)
             }
             TimeSeriesExpr::Aggregate { op, input } => {
-                let found = self.operand(input)?;
-                Ok(vec![match found.first() {
-                    None => TimeSeries::no_data(self.ctx),
+                let found = self.operand_in_range(input)?;
+                self.widened(vec![match found.first() {
+                    None => TimeSeries::no_data(self.range),
                     Some(first) => {
                         let tags = match input.data_exprs().first() {
                             Some(data) => {
@@ -118,18 +137,16 @@ impl<'a> Evaluation<'a> {
                 }])
             }
             TimeSeriesExpr::GroupBy { op, input, keys } => {
-                let found = self.operand(input)?;
+                let found = self.operand_in_range(input)?;
                 let kept = common_exact_keys(input);
                 let kept = |k: &str| kept.contains(k) || keys.iter().any(|key| **key == *k);
-                let groups = grouped(found, |s| group_key(keys, &s.tags));
-                Ok(groups
-                    .into_iter()
-                    .map(|(key, group)| {
-                        let first = &group[0];
-                        let (tags, source) = (first.tags.filtered(&kept), first.source);
-                        TimeSeries::labelled(tags, key, source, aggregate::all(*op, group))
-                    })
-                    .collect())
+                let groups = grouped(found, |s| group_key(keys, &s.tags)).into_iter();
+                let made_one = groups.map(|(key, group)| {
+                    let first = &group[0];
+                    let (tags, source) = (first.tags.filtered(&kept), first.source);
+                    TimeSeries::labelled(tags, key, source, aggregate::all(*op, group))
+                });
+                self.widened(made_one.collect())
             }
             TimeSeriesExpr::Rename { input, from, to } => {
                 let mut found = self.series(input)?;
@@ -141,29 +158,43 @@ impl<'a> Evaluation<'a> {
             TimeSeriesExpr::NamedRewrite(named) => self.series(&named.eval),
             TimeSeriesExpr::Percentiles(p) => {
                 let found = self.data.get(p.data()).map_or(&[][..], Vec::as_slice);
-                percentiles::percentiles(p, found, self.ctx)
+                self.widened(percentiles::percentiles(p, found, self.range)?)
             }
             TimeSeriesExpr::ApproxDistinct(d) => {
-                let found = self.series(d.registers())?;
-                distinct::distinct(d, &found, self.ctx)
+                let found = self.series_in_range(d.registers())?;
+                self.widened(distinct::distinct(d, &found, self.range)?)
             }
             TimeSeriesExpr::Stateful { op, input } => {
-                let found = self.series(input)?;
-                self.state.run(*op, found, self.ctx)
+                let found = self.series_in_range(input)?;
+                let found = self.state.run(*op, found, self.range)?;
+                self.widened(found)
             }
+            TimeSeriesExpr::Filter(filter) => self.filter(filter),
         }
     }
 
     /// The series of an operand. Those that storage found are not copied.
     fn operand(&mut self, expr: &TimeSeriesExpr) -> Result<Vec<Cow<'a, TimeSeries>>, StackError> {
         match expr {
-            TimeSeriesExpr::Data(data) => {
+            TimeSeriesExpr::Data(data) if self.ctx == self.range => {
                 let found = self.data.get(data).map_or(&[][..], Vec::as_slice);
                 Ok(found.iter().map(Cow::Borrowed).collect())
             }
             TimeSeriesExpr::NamedRewrite(named) => self.operand(&named.eval),
             _ => Ok(self.series(expr)?.into_iter().map(Cow::Owned).collect()),
         }
+    }
+
+    /// The series of an operand, over the range alone.
+    fn operand_in_range(
+        &mut self,
+        expr: &TimeSeriesExpr,
+    ) -> Result<Vec<Cow<'a, TimeSeries>>, StackError> {
+        if self.ctx == self.range {
+            return self.operand(expr);
+        }
+        let found = self.series_in_range(expr)?;
+        Ok(found.into_iter().map(Cow::Owned).collect())
     }
 
     fn generated(&self, generated: &Generated) -> Result<Vec<TimeSeries>, StackError> {

@@ -6,6 +6,8 @@
 pub mod approx_distinct;
 pub mod binary;
 pub mod data;
+pub mod event;
+pub mod filter;
 pub mod generated;
 pub mod percentiles;
 pub mod rewrite;
@@ -27,6 +29,8 @@ pub use approx_distinct::ApproxDistinct;
 pub use binary::BinaryOp;
 pub use custom_average::CustomAverage;
 pub use data::{DataAggregate, DataExpr};
+pub use event::EventExpr;
+pub use filter::FilterExpr;
 pub use generated::{ClockReading, Generated, TimeSpan};
 pub use named::{Displayed, NamedRewrite};
 pub use percentiles::Percentiles;
@@ -111,6 +115,8 @@ pub enum TimeSeriesExpr {
         /// The series.
         input: Arc<TimeSeriesExpr>,
     },
+    /// Lines chosen, or made, by a look at the whole range.
+    Filter(FilterExpr),
 }
 
 /// The side on which values are bounded.
@@ -201,6 +207,7 @@ impl TimeSeriesExpr {
             | Self::GroupBy { input, .. }
             | Self::Rename { input, .. }
             | Self::Stateful { input, .. } => input.visit_data(f),
+            Self::Filter(filter) => filter.parts().for_each(|part| part.visit_data(f)),
         }
     }
 
@@ -217,6 +224,7 @@ impl TimeSeriesExpr {
             | Self::Clamp { input, .. }
             | Self::Rename { input, .. }
             | Self::Stateful { input, .. } => input.is_grouped(),
+            Self::Filter(filter) => filter.input().is_some_and(|input| input.is_grouped()),
         }
     }
 
@@ -245,6 +253,9 @@ impl TimeSeriesExpr {
             Self::Unary { input, .. }
             | Self::Clamp { input, .. }
             | Self::Stateful { input, .. } => input.final_grouping(),
+            Self::Filter(filter) => filter
+                .input()
+                .map_or_else(Vec::new, |input| input.final_grouping()),
         }
     }
 
@@ -297,6 +308,7 @@ impl TimeSeriesExpr {
                 op: *op,
                 input: shifted(input),
             },
+            Self::Filter(filter) => Self::Filter(filter.with_offset(offset_millis)),
         }
     }
 
@@ -330,6 +342,7 @@ impl TimeSeriesExpr {
             Self::Percentiles(_) => "Percentiles",
             Self::ApproxDistinct(_) => "ApproxDistinct",
             Self::Stateful { op, .. } => op.type_name(),
+            Self::Filter(filter) => filter.type_name(),
         }
     }
 }

@@ -26,6 +26,16 @@ pub(super) fn all<S: Borrow<TimeSeries>>(op: Aggregate, series: Vec<S>) -> Vec<f
     total
 }
 
+/// The mean of the series that have data at a time. There has to be at least one.
+pub(super) fn mean(series: Vec<TimeSeries>) -> Vec<f64> {
+    let counts = all(Aggregate::Count, series.clone());
+    let mut means = all(Aggregate::Sum, series);
+    for (mean, count) in means.iter_mut().zip(&counts) {
+        *mean /= count;
+    }
+    means
+}
+
 /// 1 for data, NaN for none.
 fn present(v: f64) -> f64 {
     if v.is_nan() { f64::NAN } else { 1.0 }
@@ -42,6 +52,16 @@ mod tests {
             .map(|c| TimeSeries::new(Tags::empty(), DataSource::Gauge, c.to_vec()))
             .collect();
         all(op, series).iter().map(f64::to_string).collect()
+    }
+
+    #[test]
+    fn a_mean_is_of_what_is_there() {
+        let nan = f64::NAN;
+        let series = [[1.0, nan, nan], [3.0, 4.0, nan]]
+            .map(|c| TimeSeries::new(Tags::empty(), DataSource::Gauge, c.to_vec()));
+        let means = mean(series.to_vec());
+        assert_eq!(means[..2], [2.0, 4.0]);
+        assert!(means[2].is_nan());
     }
 
     #[test]

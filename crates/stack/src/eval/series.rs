@@ -94,6 +94,12 @@ impl TimeSeries {
         self.label = Label::Tags;
     }
 
+    /// Keeps the label as it is, whatever becomes of the tags.
+    pub(crate) fn keep_label(&mut self) {
+        let label = self.label().into_owned();
+        self.set_label(label);
+    }
+
     /// Sets the label; an empty one is ignored.
     pub(crate) fn set_label(&mut self, label: String) {
         if !label.is_empty() {

@@ -70,7 +70,7 @@ fn append_pair(out: &mut String, a: &TagQuery, b: &TagQuery, word: &str) {
 }
 
 /// `(,a,b,)`; an empty list is `(,)`.
-fn append_list(out: &mut String, items: &[Arc<str>]) {
+pub(super) fn append_list(out: &mut String, items: &[Arc<str>]) {
     out.push('(');
     for item in items {
         out.push(',');
@@ -257,7 +257,7 @@ impl Generated {
 }
 
 impl TimeSeriesExpr {
-    fn append(&self, out: &mut String) {
+    pub(super) fn append(&self, out: &mut String) {
         match self {
             Self::Data(data) => data.append(out),
             Self::Constant(v) => out.push_str(&format!("{},:const", JavaDouble(*v))),
@@ -295,6 +295,7 @@ impl TimeSeriesExpr {
             Self::Stateful { op, input } => {
                 append_operator(out, input, &op.parameters(), op.name())
             }
+            Self::Filter(filter) => filter.append(out),
         }
     }
 

@@ -135,6 +135,9 @@ impl Rewriter<'_> {
                 op: *op,
                 input: self.shared(input)?,
             },
+            TimeSeriesExpr::Filter(filter) => {
+                TimeSeriesExpr::Filter(filter.rewritten(|part| self.shared(part))?)
+            }
             TimeSeriesExpr::Percentiles(p) => {
                 match self.expr(&TimeSeriesExpr::Data(p.data().clone()))? {
                     TimeSeriesExpr::Data(data) if data.group_by.is_some() => {

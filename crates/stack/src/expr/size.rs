@@ -24,14 +24,14 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    fn leaf(weight: usize) -> Self {
+    pub(super) fn leaf(weight: usize) -> Self {
         Self {
             weight: weight + NODE,
             depth: 1,
         }
     }
 
-    fn above(self, other: Self) -> Self {
+    pub(super) fn above(self, other: Self) -> Self {
         Self {
             weight: self.weight + other.weight + NODE,
             depth: self.depth.max(other.depth) + 1,
@@ -122,6 +122,7 @@ impl TimeSeriesExpr {
             | Self::Clamp { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Stateful { input, .. } => input.size().above(Size::default()),
+            Self::Filter(filter) => filter.size(),
         }
     }
 }

@@ -30,7 +30,8 @@ impl TimeSeriesExpr {
             Self::Stateful {
                 op: StatefulOp::Integral | StatefulOp::CumulativeMax,
                 ..
-            } => Err(refused(self.to_string())),
+            }
+            | Self::Filter(_) => Err(refused(self.to_string())),
             Self::NamedRewrite(named) => named.eval.check_streaming(),
             Self::ApproxDistinct(d) => d.input.check_streaming(),
             Self::Binary { left, right, .. } => {
@@ -79,6 +80,8 @@ mod tests {
             "name,a,:eq,:approx-distinct-cumulative",
             "name,a,:eq,:avg,1h,:offset",
             "name,a,:eq,:sum,:dup,1w,:offset,:div",
+            "name,a,:eq,(,k,),:by,max,5,:topk",
+            "name,a,:eq,(,k,),:by,:stat-max,5,:gt,:filter",
         ] {
             assert!(refusal(program).is_some(), "{program}");
         }

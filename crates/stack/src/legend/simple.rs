@@ -100,6 +100,9 @@ fn visit_displayed(expr: &TimeSeriesExpr, f: &mut dyn FnMut(&TagQuery)) {
         | TimeSeriesExpr::GroupBy { input, .. }
         | TimeSeriesExpr::Rename { input, .. }
         | TimeSeriesExpr::Stateful { input, .. } => visit_displayed(input, f),
+        TimeSeriesExpr::Filter(filter) => {
+            filter.parts().for_each(|part| visit_displayed(part, f));
+        }
     }
 }
 
