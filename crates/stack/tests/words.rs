@@ -12,9 +12,9 @@ fn own_words(name: &str) -> Vec<Value> {
     let at = VOCABULARIES.iter().position(|n| *n == name);
     let at = at.expect("the name of a vocabulary");
     let named = |name| Vocabulary::named(name).expect("there");
-    let below = at.checked_sub(1).map_or(0, |below| {
-        named(VOCABULARIES[below]).words().count()
-    });
+    let below = at
+        .checked_sub(1)
+        .map_or(0, |below| named(VOCABULARIES[below]).words().count());
     let own = named(name).words().skip(below);
     own.map(|word| {
         json!({
