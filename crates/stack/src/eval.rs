@@ -148,7 +148,7 @@ impl<'a> Evaluation<'a> {
                 distinct::distinct(d, &found, self.ctx)
             }
             TimeSeriesExpr::Stateful { op, input } => {
-                let found = self.series(input)?;
+                let found = self.operand(input)?;
                 self.state.run(*op, found, self.ctx)
             }
         }
@@ -185,12 +185,14 @@ impl<'a> Evaluation<'a> {
         input: &TimeSeriesExpr,
         f: impl Fn(&mut [f64]),
     ) -> Result<Vec<TimeSeries>, StackError> {
-        let mut found = self.series(input)?;
-        for series in &mut found {
+        let found = self.operand(input)?.into_iter();
+        let changed = found.map(|series| {
+            let mut series = series.into_owned();
             f(&mut series.values);
             series.label_by_tags();
-        }
-        Ok(found)
+            series
+        });
+        Ok(changed.collect())
     }
 }
 

@@ -12,9 +12,9 @@ fn own_words(name: &str) -> Vec<Value> {
     let at = VOCABULARIES.iter().position(|n| *n == name);
     let at = at.expect("the name of a vocabulary");
     let named = |name| Vocabulary::named(name).expect("there");
-    let below = at.checked_sub(1).map_or(0, |below| {
-        named(VOCABULARIES[below]).words().count()
-    });
+    let below = at
+        .checked_sub(1)
+        .map_or(0, |below| named(VOCABULARIES[below]).words().count());
     let own = named(name).words().skip(below);
     own.map(|word| {
         json!({
@@ -32,8 +32,8 @@ fn they_are_those_of_atlas() {
     let text = std::fs::read_to_string(path).expect("the list of words");
     let recorded: Value = serde_json::from_str(&text).expect("a list");
     for name in WHOLE {
-        let all = recorded.as_array().into_iter().flatten();
-        let vocabulary = all.filter(|v| v["vocab"] == name).next_back();
+        let mut all = recorded.as_array().into_iter().flatten();
+        let vocabulary = all.find(|v| v["vocab"] == name);
         let words = vocabulary.expect("recorded")["words"].clone();
         let wanted = words.as_array().expect("a list").iter();
         let wanted: Vec<Value> = wanted

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Des;
+use super::{Des, Machine};
 use crate::error::StackError;
 use crate::eval::EvalContext;
 
@@ -50,10 +50,11 @@ impl SlidingDes {
             second: des,
         })
     }
+}
 
-    /// Takes a value and gives what was predicted for it; NaN before there were enough values.
+impl Machine for SlidingDes {
     #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
+    fn next(&mut self, v: f64) -> f64 {
         let is_ignored = self.ignored > 0;
         self.ignored -= u64::from(is_ignored);
         let v = if is_ignored { f64::NAN } else { v };
@@ -72,13 +73,11 @@ impl SlidingDes {
         predicted
     }
 
-    /// True when neither has seen a value.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.first.is_empty() && self.second.is_empty()
     }
 
-    /// Lets gaps pass before the first value.
-    pub(super) fn pass(&mut self, gaps: u64) {
+    fn pass(&mut self, gaps: u64) {
         self.ignored = self.ignored.saturating_sub(gaps);
         let datapoints = u64::from(self.at) + gaps;
         let turns = datapoints / u64::from(self.turn);
