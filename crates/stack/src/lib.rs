@@ -31,4 +31,4 @@ pub use eval::{
 pub use expr::{DataAggregate, DataExpr, StyleExpr, TimeSeriesExpr};
 pub use normalize::normalize;
 pub use parse::{GraphOptions, parse_graph, parse_query};
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{CustomWords, Vocabulary};

@@ -35,11 +35,15 @@ impl SlidingDes {
         range: &EvalContext,
     ) -> Result<Self, StackError> {
         let by_zero = || StackError::Arithmetic("/ by zero".to_owned());
-        let turn_millis = range.step.millis() * i64::from(training);
+        // As in Java, numbers too large wrap around.
+        let turn_millis = range.step.millis().wrapping_mul(training.into());
         let start = range.start.millis();
         let late = start.checked_rem(turn_millis).ok_or_else(by_zero)?;
         // Java's division rounds towards zero, and its remainder has the sign of the time.
-        let ignored_millis = if late == 0 { 0 } else { turn_millis - late };
+        let ignored_millis = match late {
+            0 => 0,
+            late => turn_millis.wrapping_sub(late),
+        };
         let des = Des::new(training, alpha, beta);
         Ok(Self {
             ignored: u64::try_from(ignored_millis / range.step.millis()).unwrap_or(0),

@@ -70,7 +70,7 @@ impl EvalState {
         }
         let start = self.start.unwrap_or(ctx.start);
         let range = EvalContext { start, ..*ctx };
-        let passed = (ctx.start.millis() - start.millis()) / ctx.step.millis();
+        let passed = ctx.start.millis().saturating_sub(start.millis()) / ctx.step.millis();
         let passed = u64::try_from(passed).unwrap_or(0);
         let mut before = std::mem::take(&mut self.operators[self.next]);
         let mut after = HashMap::with_capacity(found.len());
