@@ -14,7 +14,7 @@ use hesper_model::validation::Limits;
 use hesper_query::QueryLimits;
 use hesper_stack::Vocabulary;
 use hesper_stack::span::Span;
-use hesper_stack::vocabulary::custom::CustomWords;
+use hesper_stack::CustomWords;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 

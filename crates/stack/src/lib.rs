@@ -34,4 +34,4 @@ pub use eval::{
 pub use expr::{DataAggregate, DataExpr, EventExpr, StyleExpr, TimeSeriesExpr};
 pub use normalize::normalize;
 pub use parse::{GraphOptions, parse_events, parse_graph, parse_query};
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{CustomWords, Vocabulary};

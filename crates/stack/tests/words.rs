@@ -32,8 +32,8 @@ fn they_are_those_of_atlas() {
     let text = std::fs::read_to_string(path).expect("the list of words");
     let recorded: Value = serde_json::from_str(&text).expect("a list");
     for name in WHOLE {
-        let all = recorded.as_array().into_iter().flatten();
-        let vocabulary = all.filter(|v| v["vocab"] == name).next_back();
+        let mut all = recorded.as_array().into_iter().flatten();
+        let vocabulary = all.find(|v| v["vocab"] == name);
         let words = vocabulary.expect("recorded")["words"].clone();
         let wanted = words.as_array().expect("a list").iter();
         let wanted: Vec<Value> = wanted
