@@ -19,6 +19,7 @@ pub mod number;
 pub mod outdated;
 pub mod parse;
 pub mod query_forms;
+pub mod reference;
 pub mod span;
 pub mod stats;
 pub mod strip;

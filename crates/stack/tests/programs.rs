@@ -1,9 +1,12 @@
 //! Properties of whole programs: nothing makes the machine panic or run away, and what it builds prints as a program that builds it again.
 
+#[path = "programs/found.rs"]
+mod found;
+
 use std::collections::HashMap;
 
+use found::found_for;
 use hesper_model::{DataSource, Step, Tags, Timestamp};
-use hesper_stack::expr::StyleExpr;
 use hesper_stack::interpreter::run;
 use hesper_stack::interpreter::trace::trace;
 use hesper_stack::parse::{queries_of, suggestions};
@@ -160,29 +163,6 @@ proptest! {
             let _ = evaluate(&style.expr, &ctx, &found_for(&style, &ctx));
         }
     }
-}
-
-fn found_for(
-    style: &StyleExpr,
-    ctx: &EvalContext,
-) -> HashMap<hesper_stack::DataExpr, Vec<TimeSeries>> {
-    style
-        .expr
-        .data_exprs()
-        .into_iter()
-        .map(|expr| {
-            let groups = ["1", "D0002", "T0003"].map(|value| DataGroup {
-                tags: Tags::from_pairs(expr.group_by.iter().flatten().map(|k| (k.clone(), value))),
-                source: DataSource::Gauge,
-                values: (0..ctx.cells()).map(|i| i as f64).collect(),
-            });
-            let groups = groups
-                .into_iter()
-                .take(if expr.group_by.is_some() { 3 } else { 1 });
-            let result = data_result(&expr, groups.collect(), ctx);
-            (expr, result)
-        })
-        .collect()
 }
 
 fn error_of(program: &str) -> String {
