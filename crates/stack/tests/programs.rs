@@ -81,6 +81,12 @@ fn an_expression() -> impl Strategy<Value = String> {
             Just("1h,:offset"),
             Just("90s,:offset"),
             Just("a,x,:eq,:cq"),
+            Just("max,:stat"),
+            Just(":stat-max,5,:gt,:stat-avg,3,:lt,:or,:filter"),
+            Just(":dup,min,:stat,:over,:gt,:filter"),
+            Just("last,3,:topk"),
+            Just("total,2,:bottomk-others-avg"),
+            Just("avg,90s,:consolidate"),
         ];
         prop_oneof![
             2 => (inner.clone(), inner.clone(), binary).prop_map(|(a, b, word)| format!("{a},{b},:{word}")),
@@ -185,6 +191,11 @@ fn growth_is_limited() {
     assert!(error_of(&narrowed).starts_with(too_large));
     let listed = format!("a{}", ",:dup,:list".repeat(60));
     assert!(error_of(&listed).starts_with("IllegalStateException: list is too large"));
+    let filtered = format!(
+        "name,a,:eq{}",
+        ",:stat-max,:stat-min,:add,:filter".repeat(60)
+    );
+    assert!(error_of(&filtered).starts_with(too_large));
     let formatted = format!("a{}", ",:dup,2,:nlist,%s%s,:swap,:format".repeat(60));
     assert!(error_of(&formatted).starts_with("IllegalStateException: text is too long"));
     let many = vec!["a"; 1025].join(",");
@@ -240,6 +251,10 @@ fn the_deepest_trees_fit_a_small_stack() {
         format!("name,a,:eq{},:sum", ",:not".repeat(490)),
         format!("name,a,:eq,:sum{}", ",1,:add".repeat(490)),
         format!("name,a,:eq,(,k,),:by{}", ",a,b,:as".repeat(490)),
+        format!("name,a,:eq,:sum{}", ",max,:stat".repeat(490)),
+        format!("name,a,:eq,:sum{}", ",1,:filter".repeat(490)),
+        format!("name,a,:eq,:sum{}", ",max,1,:topk-others-sum".repeat(490)),
+        format!("name,a,:eq,:sum{}", ",avg,5m,:consolidate".repeat(490)),
     ];
     let small = std::thread::Builder::new().stack_size(1024 * 1024);
     let thread = small.spawn(move || {
