@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: (&str, &str)| {
     let (steps, label) = input;
     let style = StyleExpr::new(TimeSeriesExpr::Constant(1.0)).with("sed", steps);
-    if let Ok(legend) = Legend::new(&style) {
+    if let Ok(legend) = Legend::new(&style, 1) {
         let _ = legend.text(label, &Tags::from_pairs([("name", "n"), ("1", "one")]));
     }
 });

@@ -196,6 +196,11 @@ fn growth_is_limited() {
         ",:stat-max,:stat-min,:add,:filter".repeat(60)
     );
     assert!(error_of(&filtered).starts_with(too_large));
+    let styled = format!("1{}", format!(",{},b,:s", "a".repeat(100)).repeat(700));
+    assert!(
+        error_of(&styled)
+            .starts_with("IllegalStateException: settings of an expression are too long")
+    );
     let formatted = format!("a{}", ",:dup,2,:nlist,%s%s,:swap,:format".repeat(60));
     assert!(error_of(&formatted).starts_with("IllegalStateException: text is too long"));
     let many = vec!["a"; 1025].join(",");
