@@ -239,6 +239,9 @@ fn running_time_is_limited() {
     let many = format!("{large}{}", ",:dup".repeat(500));
     let refused = parse_graph(&many, &GraphOptions::default()).expect_err("too large a graph");
     assert!(refused.message().starts_with("expressions are too large"));
+    let offsets = format!("{large},(,{},),:offset", vec!["1h"; 500].join(","));
+    let refused = parse_graph(&offsets, &GraphOptions::default()).expect_err("too large a graph");
+    assert!(refused.message().starts_with("expressions are too large"));
     let traced = trace(&format!("{large}{}", ",:dup".repeat(2000)), full());
     assert!(
         traced
