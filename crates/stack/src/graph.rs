@@ -290,7 +290,7 @@ fn lines(
         offset_millis: style.offset_millis(),
     });
     let offset = ShortSpan(source.offset_millis).to_string();
-    let legend = Legend::new(style)?;
+    let legend = Legend::new(style, series.len())?;
     let color = style.color().map(|color| LineColor::Set(color.to_owned()));
     let palette = if source.palette.is_some() {
         PaletteOf::Expression

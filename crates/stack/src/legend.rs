@@ -52,15 +52,18 @@ pub struct Legend<'s> {
 }
 
 impl<'s> Legend<'s> {
-    /// The legend that the settings of an expression ask for.
+    /// The legend that the settings of an expression ask for, for so many lines.
     ///
     /// # Errors
     /// When an encoding is unknown, or a pattern cannot be read.
-    pub fn new(style: &'s StyleExpr) -> Result<Self, StackError> {
+    pub fn new(style: &'s StyleExpr, lines: usize) -> Result<Self, StackError> {
         Ok(Self {
             template: style.legend(),
             offset_millis: style.offset_millis(),
-            transform: style.transform().map(Transform::read).transpose()?,
+            transform: style
+                .transform()
+                .map(|steps| Transform::read(steps, lines))
+                .transpose()?,
         })
     }
 
@@ -111,7 +114,7 @@ mod tests {
         let style = StyleExpr::new(crate::expr::TimeSeriesExpr::Constant(1.0));
         let tags = Tags::from_pairs([("a", "1")]);
         let style = style.with("legend", "$a $b");
-        let legend = Legend::new(&style).expect("plain");
+        let legend = Legend::new(&style, 1).expect("plain");
         assert_eq!(legend.text("label", &tags).expect("plain"), "1 b");
     }
 

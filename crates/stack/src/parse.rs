@@ -61,7 +61,16 @@ pub fn parse_graph(
         .transpose()?;
     let variables = Variables::from([("tz".to_owned(), Value::Zone(options.time_zone.into()))]);
     let stack = run_with(program, options.vocabulary, variables)?;
-    if stack.iter().map(Value::weight).sum::<usize>() > MAX_GRAPH_WEIGHT {
+    // A list of offsets makes as many copies.
+    let mut weight = 0usize;
+    for value in &stack {
+        let copies = match value {
+            Value::Style(style) => style.offsets().map_or(1, |offsets| offsets.len().max(1)),
+            _ => 1,
+        };
+        weight = weight.saturating_add(value.weight().saturating_mul(copies));
+    }
+    if weight > MAX_GRAPH_WEIGHT {
         return Err(StackError::IllegalState(format!(
             "expressions are too large: the limit for all of a graph is about {MAX_GRAPH_WEIGHT} characters when written out"
         )));

@@ -71,7 +71,7 @@ impl Value {
             Self::List(list) => list.weight + 8,
             Self::Query(query) => crate::expr::query_size(query).weight(),
             Self::Expr(expr) => expr.size().weight(),
-            Self::Style(style) => style.expr.size().weight(),
+            Self::Style(style) => style.expr.size().weight() + style.settings_weight(),
             Self::Event(event) => event.size().weight(),
         }
     }

@@ -1,9 +1,12 @@
 //! Properties of whole programs: nothing makes the machine panic or run away, and what it builds prints as a program that builds it again.
 
+#[path = "programs/found.rs"]
+mod found;
+
 use std::collections::HashMap;
 
+use found::found_for;
 use hesper_model::{DataSource, Step, Tags, Timestamp};
-use hesper_stack::expr::StyleExpr;
 use hesper_stack::interpreter::run;
 use hesper_stack::interpreter::trace::trace;
 use hesper_stack::parse::{queries_of, suggestions};
@@ -87,6 +90,12 @@ fn an_expression() -> impl Strategy<Value = String> {
             Just("1h,:offset"),
             Just("90s,:offset"),
             Just("a,x,:eq,:cq"),
+            Just("max,:stat"),
+            Just(":stat-max,5,:gt,:stat-avg,3,:lt,:or,:filter"),
+            Just(":dup,min,:stat,:over,:gt,:filter"),
+            Just("last,3,:topk"),
+            Just("total,2,:bottomk-others-avg"),
+            Just("avg,90s,:consolidate"),
         ];
         prop_oneof![
             2 => (inner.clone(), inner.clone(), binary).prop_map(|(a, b, word)| format!("{a},{b},:{word}")),
@@ -171,29 +180,6 @@ proptest! {
     }
 }
 
-fn found_for(
-    style: &StyleExpr,
-    ctx: &EvalContext,
-) -> HashMap<hesper_stack::DataExpr, Vec<TimeSeries>> {
-    style
-        .expr
-        .data_exprs()
-        .into_iter()
-        .map(|expr| {
-            let groups = ["1", "D0002", "T0003"].map(|value| DataGroup {
-                tags: Tags::from_pairs(expr.group_by.iter().flatten().map(|k| (k.clone(), value))),
-                source: DataSource::Gauge,
-                values: (0..ctx.cells()).map(|i| i as f64).collect(),
-            });
-            let groups = groups
-                .into_iter()
-                .take(if expr.group_by.is_some() { 3 } else { 1 });
-            let result = data_result(&expr, groups.collect(), ctx);
-            (expr, result)
-        })
-        .collect()
-}
-
 fn error_of(program: &str) -> String {
     run(program, full()).expect_err("refused").to_string()
 }
@@ -214,6 +200,16 @@ fn growth_is_limited() {
     assert!(error_of(&narrowed).starts_with(too_large));
     let listed = format!("a{}", ",:dup,:list".repeat(60));
     assert!(error_of(&listed).starts_with("IllegalStateException: list is too large"));
+    let filtered = format!(
+        "name,a,:eq{}",
+        ",:stat-max,:stat-min,:add,:filter".repeat(60)
+    );
+    assert!(error_of(&filtered).starts_with(too_large));
+    let styled = format!("1{}", format!(",{},b,:s", "a".repeat(100)).repeat(700));
+    assert!(
+        error_of(&styled)
+            .starts_with("IllegalStateException: settings of an expression are too long")
+    );
     let formatted = format!("a{}", ",:dup,2,:nlist,%s%s,:swap,:format".repeat(60));
     assert!(error_of(&formatted).starts_with("IllegalStateException: text is too long"));
     let many = vec!["a"; 1025].join(",");
@@ -252,6 +248,9 @@ fn running_time_is_limited() {
     let many = format!("{large}{}", ",:dup".repeat(500));
     let refused = parse_graph(&many, &GraphOptions::default()).expect_err("too large a graph");
     assert!(refused.message().starts_with("expressions are too large"));
+    let offsets = format!("{large},(,{},),:offset", vec!["1h"; 500].join(","));
+    let refused = parse_graph(&offsets, &GraphOptions::default()).expect_err("too large a graph");
+    assert!(refused.message().starts_with("expressions are too large"));
     let traced = trace(&format!("{large}{}", ",:dup".repeat(2000)), full());
     assert!(
         traced
@@ -274,6 +273,10 @@ fn the_deepest_trees_fit_a_small_stack() {
             "name,a,:eq,:sum{},:approx-distinct",
             ",2,:delay".repeat(480)
         ),
+        format!("name,a,:eq,:sum{}", ",max,:stat".repeat(490)),
+        format!("name,a,:eq,:sum{}", ",1,:filter".repeat(490)),
+        format!("name,a,:eq,:sum{}", ",max,1,:topk-others-sum".repeat(490)),
+        format!("name,a,:eq,:sum{}", ",avg,5m,:consolidate".repeat(490)),
     ];
     let small = std::thread::Builder::new().stack_size(1024 * 1024);
     let thread = small.spawn(move || {

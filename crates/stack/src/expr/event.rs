@@ -114,7 +114,7 @@ impl EventExpr {
             } => [sample_by, projection],
         };
         let keys = lists.into_iter().flatten().map(|key| key.len() + 1).sum();
-        query_size(self.query()).above(Size::leaf(keys))
+        query_size(self.query()).above(Size::beside(keys))
     }
 }
 

@@ -231,12 +231,14 @@ impl FilterExpr {
     }
 
     pub(super) fn size(&self) -> Size {
-        let own = match self {
-            Self::Stat { stat, .. } | Self::Priority { stat, .. } => stat.len(),
-            _ => 0,
-        };
-        let parts = self.parts().map(|part| part.size());
-        parts.fold(Size::leaf(own), Size::above)
+        match self {
+            Self::Placeholder(_) => Size::leaf(0),
+            Self::Stat { input, stat, .. } | Self::Priority { input, stat, .. } => {
+                input.size().above(Size::beside(stat.len()))
+            }
+            Self::Matching { input, condition } => input.size().above(condition.size()),
+            Self::Consolidate { input, .. } => input.size().above(Size::default()),
+        }
     }
 
     pub(super) fn append(&self, out: &mut String) {

@@ -31,6 +31,11 @@ impl Size {
         }
     }
 
+    /// Of what is written beside an operator.
+    pub(super) fn beside(weight: usize) -> Self {
+        Self { weight, depth: 0 }
+    }
+
     pub(super) fn above(self, other: Self) -> Self {
         Self {
             weight: self.weight + other.weight + NODE,

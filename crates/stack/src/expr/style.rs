@@ -99,6 +99,14 @@ impl StyleExpr {
         self.with("sed", steps)
     }
 
+    /// About the number of characters that the settings print with.
+    pub(crate) fn settings_weight(&self) -> usize {
+        let settings = self.settings.iter();
+        settings
+            .map(|(key, value)| key.len() + value.len() + 3)
+            .sum()
+    }
+
     fn setting(&self, key: &str) -> Option<&str> {
         self.settings.get(key).map(String::as_str)
     }

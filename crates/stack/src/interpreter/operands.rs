@@ -50,6 +50,11 @@ impl Machine<'_> {
     }
 
     pub(crate) fn push_style(&mut self, style: StyleExpr) -> Result<(), StackError> {
+        if style.settings_weight() > MAX_TEXT_BYTES {
+            return Err(StackError::IllegalState(format!(
+                "settings of an expression are too long: the limit is {MAX_TEXT_BYTES} bytes"
+            )));
+        }
         self.spend_on(style.expr.size())?;
         self.push(Value::Style(Arc::new(style)));
         Ok(())

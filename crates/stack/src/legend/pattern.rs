@@ -3,19 +3,30 @@
 mod class;
 mod dialect;
 
+use std::cell::OnceCell;
+
 use fancy_regex::{Captures, Regex, RegexBuilder};
 
 use crate::error::StackError;
 
-/// How often the engine may go back in a text before the pattern counts as too expensive. Atlas counts the characters that are read,
-/// up to a million.
-const MAX_BACKTRACKS: usize = 1_000_000;
+/// How often the engine may go back before a pattern counts as too expensive, for one match. Atlas counts the characters that are read
+/// for a legend, up to a million. Where there are many matches or lines the lower limits keep the work as a whole in bounds.
+const MAX_BACKTRACKS: [usize; 4] = [1_000_000, 100_000, 10_000, 1_000];
+
+/// How much all legends of an expression may take, in steps back.
+const BUDGET: usize = 64_000_000;
+
+/// How much a legend may take, however few or many there are.
+const LEGEND_BUDGET: std::ops::RangeInclusive<usize> = 64_000..=16_000_000;
 
 /// A pattern.
 pub(super) struct LegendPattern {
     source: String,
-    regex: Regex,
+    /// The engine's pattern, compiled for each limit once that is needed.
+    regex: String,
+    compiled: [OnceCell<Regex>; MAX_BACKTRACKS.len()],
     names: Vec<Option<String>>,
+    budget: usize,
 }
 
 /// Where a pattern was found.
@@ -25,24 +36,35 @@ pub(super) struct Match<'t> {
 }
 
 impl LegendPattern {
-    /// Reads a pattern of Java's dialect.
+    /// Reads a pattern of Java's dialect, for so many legends.
     ///
     /// # Errors
     /// In Java's words when it is none; in others when the engine cannot run it.
-    pub(super) fn new(source: &str) -> Result<Self, StackError> {
+    pub(super) fn new(source: &str, legends: usize) -> Result<Self, StackError> {
         let dialect::Translation { regex, names } = dialect::translate(source)?;
-        // An atomic group keeps the engine from handing the pattern on to one that never goes back, and so never gives up.
-        let regex = RegexBuilder::new(&format!("(?:{regex})(?>)"))
-            .backtrack_limit(MAX_BACKTRACKS)
+        let pattern = Self {
+            source: source.to_owned(),
+            // An atomic group keeps the engine from handing the pattern on to one that never goes back, and so never gives up.
+            regex: format!("(?:{regex})(?>)"),
+            compiled: Default::default(),
+            names,
+            budget: (BUDGET / legends.max(1)).clamp(*LEGEND_BUDGET.start(), *LEGEND_BUDGET.end()),
+        };
+        pattern.compiled(0)?;
+        Ok(pattern)
+    }
+
+    fn compiled(&self, level: usize) -> Result<&Regex, StackError> {
+        if let Some(regex) = self.compiled[level].get() {
+            return Ok(regex);
+        }
+        let regex = RegexBuilder::new(&self.regex)
+            .backtrack_limit(MAX_BACKTRACKS[level])
             .build()
             .map_err(|e| {
-                StackError::PatternSyntax(format!("pattern '{source}' cannot be run: {e}"))
+                StackError::PatternSyntax(format!("pattern '{}' cannot be run: {e}", self.source))
             })?;
-        Ok(Self {
-            source: source.to_owned(),
-            regex,
-            names,
-        })
+        Ok(self.compiled[level].get_or_init(|| regex))
     }
 
     /// The first match that starts at this place or behind it.
@@ -54,8 +76,11 @@ impl LegendPattern {
         text: &'t str,
         from: usize,
     ) -> Result<Option<Match<'t>>, StackError> {
-        let found = self.regex.captures_from_pos(text, from);
-        let found = found.map_err(|_| {
+        // There may be a match at every place.
+        let share = self.budget / (text.len() + 1);
+        let level = MAX_BACKTRACKS.iter().position(|limit| *limit <= share);
+        let regex = self.compiled(level.unwrap_or(MAX_BACKTRACKS.len() - 1))?;
+        let found = regex.captures_from_pos(text, from).map_err(|_| {
             StackError::IllegalArgument(format!(
                 "regex is too expensive to evaluate: '{}'",
                 self.source
@@ -94,7 +119,7 @@ mod tests {
     use super::*;
 
     fn refused(source: &str) -> String {
-        match LegendPattern::new(source) {
+        match LegendPattern::new(source, 1) {
             Ok(_) => panic!("{source} is accepted"),
             Err(e) => e.message().to_owned(),
         }
@@ -102,7 +127,7 @@ mod tests {
 
     /// The places of all matches, and the groups of the first.
     fn found(source: &str, text: &str) -> String {
-        let pattern = LegendPattern::new(source).expect("a pattern");
+        let pattern = LegendPattern::new(source, 1).expect("a pattern");
         let mut out = String::new();
         let mut from = 0;
         while let Some(m) = pattern.find(text, from).expect("cheap") {

@@ -2,13 +2,14 @@
 //!
 //! The steps come as one text, as the setting `sed` holds them: `hex,:decode,^a,b,:s`. As in Atlas a comma within a pattern splits it.
 
-use std::fmt::Write;
-
 use hesper_model::Tags;
 
 use super::pattern::LegendPattern;
 use super::substitute;
 use crate::error::StackError;
+
+/// The longest text that a step may make.
+const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// The steps, in the order in which they are done.
 pub(super) struct Transform(Vec<Step>);
@@ -22,11 +23,11 @@ enum Step {
 }
 
 impl Transform {
-    /// Reads the steps; what is none is passed over.
+    /// Reads the steps for so many legends; what is none is passed over.
     ///
     /// # Errors
     /// When an encoding is unknown, or a pattern cannot be read.
-    pub(super) fn read(text: &str) -> Result<Self, StackError> {
+    pub(super) fn read(text: &str, legends: usize) -> Result<Self, StackError> {
         let parts: Vec<&str> = text.split(',').collect();
         let trailing = parts
             .iter()
@@ -50,7 +51,7 @@ impl Transform {
                 }
                 [search, replacement, ":s", rest @ ..] => {
                     steps.push(Step::Replace {
-                        pattern: Box::new(LegendPattern::new(search)?),
+                        pattern: Box::new(LegendPattern::new(search, legends)?),
                         replacement: (*replacement).to_owned(),
                     });
                     rest
@@ -126,7 +127,12 @@ fn replace(
         if let Some(e) = fault {
             return Err(e);
         }
-        let _ = write!(out, "{replaced}");
+        out.push_str(&replaced);
+        if out.len() > MAX_TEXT_BYTES {
+            return Err(StackError::IllegalArgument(format!(
+                "legend is too long: the limit is {MAX_TEXT_BYTES} bytes"
+            )));
+        }
         copied = end;
         from = match text[end..].chars().next() {
             _ if end > start => end,
@@ -164,7 +170,7 @@ mod tests {
 
     fn changed(steps: &str, text: &str) -> Result<String, String> {
         let tags = Tags::from_pairs([("name", "n"), ("nf.app", "www"), ("1", "one")]);
-        Transform::read(steps)
+        Transform::read(steps, 1)
             .and_then(|t| t.apply(text.to_owned(), &tags))
             .map_err(|e| e.to_string())
     }
@@ -229,6 +235,16 @@ mod tests {
             changed("(.*a){25},X,:s", &"a".repeat(40)).expect_err("too much"),
             "IllegalArgumentException: regex is too expensive to evaluate: '(.*a){25}'"
         );
+        let doubled = ["(.+),$1$1,:s"; 60].join(",");
+        assert_eq!(
+            changed(&doubled, "ab").expect_err("too long"),
+            "IllegalArgumentException: legend is too long: the limit is 65536 bytes"
+        );
+        // Long texts and many lines leave what is simple possible.
+        let many = Transform::read("^.*-(b+)$,$1,:s", 100_000).expect("a pattern");
+        let text = format!("{}-bbb", "a".repeat(200));
+        assert_eq!(many.apply(text, &Tags::empty()).expect("cheap"), "bbb");
+        assert_eq!(to("a,b,:s", &"a".repeat(50_000)).len(), 50_000);
     }
 
     proptest! {
