@@ -19,6 +19,7 @@ pub mod number;
 pub mod parse;
 pub mod span;
 pub mod stats;
+pub mod syntax;
 pub mod time;
 pub mod value;
 pub mod vocabulary;
