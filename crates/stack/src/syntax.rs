@@ -164,6 +164,11 @@ impl<'v> SyntaxTree<'v> {
         self.record.calls.get(&token)
     }
 
+    /// How many items at the bottom of the stack a token left alone; `None` when it did not run, or put the stack out of reach.
+    pub fn untouched(&self, token: usize) -> Option<usize> {
+        self.record.untouched.get(&token).copied()
+    }
+
     /// What a literal is to the word that takes it. Of literals in lists that are programs it is what they seem to be.
     pub fn role(&self, token: usize) -> Role {
         if let Some(role) = self.record.roles.get(&token) {
@@ -180,13 +185,17 @@ impl<'v> SyntaxTree<'v> {
         if tokens[token].depth == 0 || tokens[token].kind != TokenKind::Literal {
             return None;
         }
-        let depth = tokens[token].depth;
-        let rest = tokens[token..].iter().take_while(|t| t.depth >= depth);
-        let mut following = rest.enumerate().filter(|(_, t)| t.depth == depth);
-        let (word, _) = following.find(|(_, t)| t.kind == TokenKind::Word)?;
-        let word = token + word;
-        let operands = role::written_operands(tokens, word, MOST_OPERANDS);
+        let mut word = token;
+        for _ in 0..MOST_OPERANDS {
+            word = match (tokens[word].kind, tokens[word].partner) {
+                (TokenKind::Literal, _) => word + 1,
+                (TokenKind::Open, Some(close)) => close + 1,
+                _ => break,
+            };
+            tokens.get(word)?;
+        }
         let overloads = self.vocabulary.overloads(tokens[word].word()?)?;
+        let operands = role::written_operands(tokens, word, MOST_OPERANDS);
         let roles = role::roles(tokens, overloads.first()?, &operands);
         roles
             .into_iter()

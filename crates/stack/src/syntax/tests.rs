@@ -197,6 +197,7 @@ fn words_know_their_definition_and_operands() {
         call(8).word.signature(),
         "t1:TimeSeriesExpr t2:TimeSeriesExpr -- TimeSeriesExpr"
     );
+    assert_eq!((tree.untouched(2), tree.untouched(7)), (Some(0), Some(1)));
     assert_eq!(tree.role(0), Role::Key);
     assert_eq!(tree.role(1), Role::Value(0));
     assert_eq!(tree.role(4), Role::Key);
@@ -306,7 +307,7 @@ fn soup() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(250))]
 
     #[test]
     fn the_tree_agrees_with_the_interpreter(program in soup()) {

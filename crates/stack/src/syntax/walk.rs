@@ -43,6 +43,8 @@ pub(super) struct Record<'v> {
     pub(super) roles: HashMap<usize, Role>,
     /// From where the value of a variable is used to where it was set; both are the tokens of the variable's name, or the word.
     pub(super) definitions: HashMap<usize, usize>,
+    /// By token: how many items at the bottom of the stack it left alone.
+    pub(super) untouched: HashMap<usize, usize>,
     /// The names that variables were set by, with the tokens, in the order of the run.
     pub(super) settings: Vec<(Arc<str>, usize)>,
 }
@@ -166,15 +168,13 @@ impl<'v, 't> Walk<'v, 't> {
         if let Err(error) = self.machine.execute(&self.values[at..=at]) {
             return self.stop(at, &error);
         }
+        self.record.untouched.insert(at, self.origins.len());
         self.origins.push(at);
         let token = &self.tokens.tokens[at];
         if let Some(name) = token.text.strip_prefix(';')
             && self.vocabulary.overloads(name).is_some()
         {
-            let message = format!(
-                "{} (semicolon instead of colon)",
-                question(":", &[name]).as_str()
-            );
+            let message = format!("{} (semicolon instead of colon)", question(":", &[name]));
             let mut diagnostic =
                 Diagnostic::warning(token.span.clone(), DiagnosticCode::Semicolon, message);
             diagnostic.fixes = vec![Fix::word(token.span.clone(), name)];
@@ -197,7 +197,10 @@ impl<'v, 't> Walk<'v, 't> {
             }
         };
         match executed {
-            Ok(()) => self.origins.push(at),
+            Ok(()) => {
+                self.record.untouched.insert(at, self.origins.len());
+                self.origins.push(at);
+            }
             Err(error) => self.stop(at, &error),
         }
         if self.tokens.tokens[at].partner.is_none() {
@@ -296,6 +299,7 @@ impl<'v, 't> Walk<'v, 't> {
             return;
         }
         let kept = old.iter().zip(new).take_while(|(a, b)| same(a, b)).count();
+        self.record.untouched.insert(at, kept);
         let old_origins = self.origins.split_off(kept);
         let few = old.len() - kept <= MAX_MOVED && new.len() - kept <= MAX_MOVED;
         for value in &new[kept..] {
