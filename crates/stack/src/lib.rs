@@ -23,6 +23,7 @@ pub mod reference;
 pub mod span;
 pub mod stats;
 pub mod strip;
+pub mod syntax;
 pub mod time;
 pub mod value;
 pub mod vocabulary;
