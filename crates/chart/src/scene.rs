@@ -181,11 +181,29 @@ struct Place(f64);
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let hundredths = (self.0 * 100.0).round();
-        if hundredths % 100.0 == 0.0 {
-            write!(f, "{}", (hundredths / 100.0) as i64)
-        } else {
-            write!(f, "{}", hundredths / 100.0)
+        let hundredths = (self.0 * 100.0).round() as i64;
+        if hundredths < 0 {
+            f.write_str("-")?;
         }
+        let (whole, rest) = (
+            hundredths.unsigned_abs() / 100,
+            hundredths.unsigned_abs() % 100,
+        );
+        match (rest, rest % 10) {
+            (0, _) => write!(f, "{whole}"),
+            (_, 0) => write!(f, "{whole}.{}", rest / 10),
+            _ => write!(f, "{whole}.{rest:02}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_short() {
+        let shown = [0.0, -0.004, 12.0, -1.5, 0.05, 3.1449, -0.25].map(|v| Place(v).to_string());
+        assert_eq!(shown, ["0", "0", "12", "-1.5", "0.05", "3.14", "-0.25"]);
     }
 }

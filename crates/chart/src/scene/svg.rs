@@ -20,6 +20,17 @@ impl Scene {
         let _ = writer.scene(self);
         out
     }
+
+    /// The texts of the scene alone, not magnified and on no ground.
+    pub(crate) fn texts_to_svg(&self) -> String {
+        let mut out = String::with_capacity(16 * 1024);
+        let mut writer = Writer {
+            out: &mut out,
+            clips: 0,
+        };
+        let _ = writer.texts(self);
+        out
+    }
 }
 
 struct Writer<'a> {
@@ -46,6 +57,25 @@ impl Writer<'_> {
         self.rect(&all, scene.background)?;
         self.elements(&scene.elements)?;
         self.out.write_str("</svg>\n")
+    }
+
+    fn texts(&mut self, scene: &Scene) -> fmt::Result {
+        writeln!(
+            self.out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" font-family=\"{FONT_FAMILY}\" xml:space=\"preserve\">",
+            Place(scene.width),
+            Place(scene.height),
+        )?;
+        self.texts_among(&scene.elements)?;
+        self.out.write_str("</svg>\n")
+    }
+
+    fn texts_among(&mut self, elements: &[Element]) -> fmt::Result {
+        elements.iter().try_for_each(|element| match element {
+            Element::Text(text) => self.text(text),
+            Element::Group { elements, .. } => self.texts_among(elements),
+            Element::Rect(..) | Element::Path(_) => Ok(()),
+        })
     }
 
     fn elements(&mut self, elements: &[Element]) -> fmt::Result {

@@ -239,7 +239,7 @@ pub(super) fn log(lower: f64, upper: f64, n: usize) -> Vec<Tick> {
         if above <= LINEAR_POWERS && below <= LINEAR_POWERS {
             return decimal(lower, upper, n);
         }
-        let step = major_powers(above.saturating_add(below).max(1));
+        let step = major_powers(above.max(0).saturating_add(below.max(0)));
         let mut ticks = mirrored(powers_of_ten(0.0, -lower, step));
         ticks.pop();
         ticks.extend(powers_of_ten(0.0, upper, step));
