@@ -14,8 +14,8 @@ pub fn bounds(plot: &Plot) -> (f64, f64) {
     let has_area = plot
         .lines()
         .any(|l| matches!(l.style, LineStyle::Area | LineStyle::Stack));
-    let lower = plot.lower.lower(has_area, min);
-    let upper = plot.upper.upper(has_area, max);
+    let lower = lower_end(plot.lower, has_area, min);
+    let upper = upper_end(plot.upper, has_area, max);
     let (lower, upper) = if lower < upper {
         (lower, upper)
     } else {
@@ -26,6 +26,24 @@ pub fn bounds(plot: &Plot) -> (f64, f64) {
         }
     };
     finite(lower, upper)
+}
+
+/// The lower end that a bound stands for; where areas are drawn it is not above zero unless that was asked for.
+pub(crate) fn lower_end(bound: Bound, has_area: bool, min: f64) -> f64 {
+    match bound {
+        Bound::AutoStyle if has_area && min > 0.0 => 0.0,
+        Bound::AutoStyle | Bound::AutoData => min,
+        Bound::Explicit(v) => v,
+    }
+}
+
+/// The upper end that a bound stands for; where areas are drawn it is not below zero unless that was asked for.
+pub(crate) fn upper_end(bound: Bound, has_area: bool, max: f64) -> f64 {
+    match bound {
+        Bound::AutoStyle if has_area && max < 0.0 => 0.0,
+        Bound::AutoStyle | Bound::AutoData => max,
+        Bound::Explicit(v) => v,
+    }
 }
 
 /// What can be drawn of the bounds: explicit ones may be infinite, and beside huge ones a step of one is lost.

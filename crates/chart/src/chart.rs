@@ -4,18 +4,15 @@ use std::sync::Arc;
 
 use hesper_model::{Step, Tags, Timestamp};
 use hesper_stack::expr::style::LineStyle;
-use hesper_stack::number::{JavaDouble, parse_double};
+pub use hesper_stack::graph::{Bound, Layout, LegendType, MAX_AXES, Scale, TickLabels, Vision};
+use hesper_stack::number::JavaDouble;
 use hesper_stack::stats::SummaryStats;
 use hesper_stack::time::TimeZone;
 
 use crate::color::Color;
-use crate::error::ChartError;
 use crate::palette::Palette;
 use crate::theme::Theme;
-use crate::vision::Vision;
-
-/// The most Y axes of a chart.
-pub const MAX_AXES: usize = hesper_stack::graph::MAX_AXES;
+use crate::vision;
 
 /// The widest and the highest picture, in pixels before it is magnified.
 pub const MAX_SIZE: (u32, u32) = (2000, 1000);
@@ -52,7 +49,7 @@ pub struct Chart {
     /// What stands above.
     pub title: Option<String>,
     /// What stands below.
-    pub legend: Legend,
+    pub legend: LegendType,
     /// True to draw the canvas alone.
     pub only_graph: bool,
     /// The colours of everything but the data.
@@ -184,7 +181,7 @@ pub struct Message {
 }
 
 /// How the cells of a heatmap get their colours.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeatmapSettings {
     /// How counts become places in the palette.
     pub scale: Scale,
@@ -196,255 +193,6 @@ pub struct HeatmapSettings {
     pub palette: Option<Palette>,
     /// The text of the legend.
     pub label: Option<String>,
-}
-
-/// What the size of a chart is that of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Layout {
-    /// The canvas: axes, title and legend come on top.
-    #[default]
-    Canvas,
-    /// The picture. There is no legend.
-    Image,
-    /// The width of the picture and the height of the canvas.
-    ImageWidth,
-    /// The height of the picture and the width of the canvas. There is no legend.
-    ImageHeight,
-}
-
-/// How much a legend says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Legend {
-    /// Nothing.
-    Off,
-    /// Which colour is what.
-    Labels,
-    /// And the figures of each line.
-    #[default]
-    Stats,
-}
-
-/// How values, or counts, become positions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scale {
-    /// In proportion.
-    #[default]
-    Linear,
-    /// By `log10(v + 1)`, and likewise below zero.
-    Log,
-    /// By powers of ten, linear in between.
-    LogLinear,
-    /// By the square.
-    Pow2,
-    /// By the square root.
-    Sqrt,
-}
-
-/// An end of an axis.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Bound {
-    /// The data, and zero if areas are drawn.
-    #[default]
-    AutoStyle,
-    /// The data.
-    AutoData,
-    /// This value.
-    Explicit(f64),
-}
-
-/// How the values at an axis are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TickLabels {
-    /// With decimal prefixes: `1.5k`.
-    #[default]
-    Decimal,
-    /// With binary prefixes: `1.5Ki`.
-    Binary,
-    /// As seconds: `1.5m`.
-    Duration,
-    /// Not at all.
-    Off,
-}
-
-impl Layout {
-    /// The layout with this name.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn parse(name: &str) -> Result<Self, ChartError> {
-        Ok(match name {
-            "canvas" => Self::Canvas,
-            "image" => Self::Image,
-            "iw" => Self::ImageWidth,
-            "ih" => Self::ImageHeight,
-            _ => {
-                return Err(ChartError::IllegalArgument(format!(
-                    "unknown layout: {name}"
-                )));
-            }
-        })
-    }
-
-    /// The name in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Canvas => "CANVAS",
-            Self::Image => "IMAGE",
-            Self::ImageWidth => "IMAGE_WIDTH",
-            Self::ImageHeight => "IMAGE_HEIGHT",
-        }
-    }
-
-    pub(crate) const fn fixes_width(self) -> bool {
-        matches!(self, Self::Image | Self::ImageWidth)
-    }
-
-    pub(crate) const fn fixes_height(self) -> bool {
-        matches!(self, Self::Image | Self::ImageHeight)
-    }
-}
-
-impl Legend {
-    /// The name in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "OFF",
-            Self::Labels => "LABELS_ONLY",
-            Self::Stats => "LABELS_WITH_STATS",
-        }
-    }
-}
-
-impl Scale {
-    /// The scale with this name.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn parse(name: &str) -> Result<Self, ChartError> {
-        Ok(match name {
-            "linear" => Self::Linear,
-            "log" => Self::Log,
-            "log-linear" => Self::LogLinear,
-            "pow2" => Self::Pow2,
-            "sqrt" => Self::Sqrt,
-            _ => {
-                return Err(ChartError::IllegalArgument(format!(
-                    "unknown scale type '{name}', should be linear, log, log-linear, pow2, or sqrt"
-                )));
-            }
-        })
-    }
-
-    /// The name in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Linear => "LINEAR",
-            Self::Log => "LOGARITHMIC",
-            Self::LogLinear => "LOG_LINEAR",
-            Self::Pow2 => "POWER_2",
-            Self::Sqrt => "SQRT",
-        }
-    }
-}
-
-impl Bound {
-    /// Reads `auto-style`, `auto-data` or a number.
-    ///
-    /// # Errors
-    /// When it is none of them.
-    pub fn parse(text: &str) -> Result<Self, ChartError> {
-        match text {
-            "auto-style" => Ok(Self::AutoStyle),
-            "auto-data" => Ok(Self::AutoData),
-            _ => parse_double(text)
-                .map(Self::Explicit)
-                .ok_or_else(|| ChartError::not_a_number(text)),
-        }
-    }
-
-    pub(crate) fn lower(self, has_area: bool, min: f64) -> f64 {
-        match self {
-            Self::AutoStyle if has_area && min > 0.0 => 0.0,
-            Self::AutoStyle | Self::AutoData => min,
-            Self::Explicit(v) => v,
-        }
-    }
-
-    pub(crate) fn upper(self, has_area: bool, max: f64) -> f64 {
-        match self {
-            Self::AutoStyle if has_area && max < 0.0 => 0.0,
-            Self::AutoStyle | Self::AutoData => max,
-            Self::Explicit(v) => v,
-        }
-    }
-
-    /// Two bounds that are given have to be in order.
-    pub(crate) fn check(lower: Self, upper: Self) -> Result<(), ChartError> {
-        match (lower, upper) {
-            (Self::Explicit(l), Self::Explicit(u))
-                if l.partial_cmp(&u) != Some(std::cmp::Ordering::Less) =>
-            {
-                Err(ChartError::requirement(format!(
-                    "lower bound must be less than upper bound ({} >= {})",
-                    JavaDouble(l),
-                    JavaDouble(u)
-                )))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl std::fmt::Display for Bound {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::AutoStyle => f.write_str("auto-style"),
-            Self::AutoData => f.write_str("auto-data"),
-            Self::Explicit(v) => JavaDouble(*v).fmt(f),
-        }
-    }
-}
-
-impl TickLabels {
-    /// The mode with this name, in upper or lower case.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn parse(name: &str) -> Result<Self, ChartError> {
-        Ok(match name.to_uppercase().as_str() {
-            "DECIMAL" => Self::Decimal,
-            "BINARY" => Self::Binary,
-            "DURATION" => Self::Duration,
-            "OFF" => Self::Off,
-            _ => {
-                return Err(ChartError::IllegalArgument(format!(
-                    "tick_labels: unknown value '{name}', acceptable values are off, decimal, and binary"
-                )));
-            }
-        })
-    }
-
-    /// The name in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Decimal => "DECIMAL",
-            Self::Binary => "BINARY",
-            Self::Duration => "DURATION",
-            Self::Off => "OFF",
-        }
-    }
-}
-
-impl Default for HeatmapSettings {
-    fn default() -> Self {
-        Self {
-            scale: Scale::Linear,
-            upper: Bound::AutoStyle,
-            lower: Bound::AutoStyle,
-            palette: None,
-            label: None,
-        }
-    }
 }
 
 impl Plot {
@@ -551,10 +299,10 @@ impl Chart {
             }],
             width: 700,
             height: 300,
-            layout: Layout::default(),
+            layout: Layout::Canvas,
             zoom: 1.0,
             title: None,
-            legend: Legend::default(),
+            legend: LegendType::LabelsWithStats,
             only_graph: false,
             theme: Theme::default(),
             warnings: Vec::new(),
@@ -582,22 +330,11 @@ impl Chart {
         for plot in &mut self.plots {
             for item in &mut plot.items {
                 let color = item.color_mut();
-                *color = vision.convert(*color);
+                *color = vision::convert(vision, *color);
             }
-            plot.axis_color = plot.axis_color.map(|c| vision.convert(c));
+            plot.axis_color = plot.axis_color.map(|c| vision::convert(vision, c));
         }
         self
-    }
-
-    /// Colours each axis like the first of its items when there are several, to tell which lines belong to it.
-    pub(crate) fn color_axes(&mut self) {
-        let by_line = self.plots.len() > 1 && !self.has_hint("ambiguous-multi-y");
-        for plot in &mut self.plots {
-            plot.axis_color = match plot.items.first() {
-                Some(first) if by_line => Some(first.color()),
-                _ => None,
-            };
-        }
     }
 
     /// What is drawn of the size asked for, and what was taken away.
@@ -662,35 +399,13 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_read_and_checked() {
-        assert_eq!(Bound::parse("auto-data"), Ok(Bound::AutoData));
-        assert_eq!(
-            Bound::parse("1e3").map(|b| b.to_string()).as_deref(),
-            Ok("1000.0")
-        );
-        assert_eq!(
-            Bound::parse("bogus").expect_err("no bound").to_string(),
-            "NumberFormatException: For input string: \"bogus\""
-        );
-        assert_eq!(
-            Bound::check(Bound::Explicit(2.0), Bound::Explicit(1.0))
-                .expect_err("out of order")
-                .to_string(),
-            "IllegalArgumentException: requirement failed: lower bound must be less than upper bound (2.0 >= 1.0)"
-        );
-        assert!(Bound::check(Bound::Explicit(f64::NAN), Bound::Explicit(1.0)).is_err());
-        assert_eq!(Bound::check(Bound::Explicit(2.0), Bound::AutoData), Ok(()));
-    }
-
-    #[test]
-    fn axes_are_coloured_like_their_first_item() {
-        let mut chart = chart().seen_with(Vision::Achromatopsia);
-        chart.color_axes();
-        let colors: Vec<_> = chart.plots.iter().map(|p| p.axis_color).collect();
-        assert_eq!(colors, [Some(Color::rgb(0x5d5d5d)), None]);
-        chart.hints.push("ambiguous-multi-y".to_owned());
-        chart.color_axes();
-        assert_eq!(chart.plots[0].axis_color, None);
+    fn axes_are_seen_like_lines() {
+        let mut chart = chart();
+        chart.plots[0].axis_color = Some(Color::rgb(0x0075dc));
+        let chart = chart.seen_with(Vision::Achromatopsia);
+        let gray = Color::rgb(0x5d5d5d);
+        assert_eq!(chart.plots[0].axis_color, Some(gray));
+        assert_eq!(chart.plots[0].items[0].color(), gray);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod heat;
 mod legend;
 mod notices;
 
-use crate::chart::{Chart, Legend};
+use crate::chart::{Chart, Layout, LegendType};
 use crate::color::Color;
 use crate::error::ChartError;
 use crate::font;
@@ -138,7 +138,7 @@ impl Drawing<'_> {
 
     /// The height of the picture, when it is given.
     fn fixed_height(&self) -> Option<f64> {
-        self.chart.layout.fixes_height().then_some(self.height)
+        fixes_height(self.chart.layout).then_some(self.height)
     }
 
     fn shows_text(&self) -> bool {
@@ -174,7 +174,7 @@ impl Drawing<'_> {
     /// The height of a canvas that begins there.
     fn canvas_height(&self, top: f64) -> f64 {
         let chart = self.chart;
-        if !chart.layout.fixes_height() {
+        if !fixes_height(chart.layout) {
             return self.height.max(MIN_CANVAS);
         }
         if chart.only_graph {
@@ -200,7 +200,7 @@ impl Drawing<'_> {
             width,
             has_axes,
         };
-        let fixed = chart.layout.fixes_width();
+        let fixed = fixes_width(chart.layout);
         if chart.only_graph {
             let width = if fixed {
                 self.width
@@ -271,7 +271,7 @@ impl Drawing<'_> {
         let chart = self.chart;
         let mut y = bottom;
         if self.fixed_height().is_none() {
-            if !chart.only_graph && chart.legend != Legend::Off && self.shows_text() {
+            if !chart.only_graph && chart.legend != LegendType::Off && self.shows_text() {
                 y = self.legend(frame, y + MARGIN / 2.0, heatmaps, elements);
             }
             if !self.notices.is_empty() && self.shows_text() {
@@ -296,6 +296,14 @@ impl Drawing<'_> {
         };
         (background, y)
     }
+}
+
+const fn fixes_width(layout: Layout) -> bool {
+    matches!(layout, Layout::Image | Layout::ImageWidth)
+}
+
+const fn fixes_height(layout: Layout) -> bool {
+    matches!(layout, Layout::Image | Layout::ImageHeight)
 }
 
 fn text(x: f64, y: f64, anchor: Anchor, size: f64, color: Color, content: String) -> Element {

@@ -10,7 +10,7 @@ pub enum ChartError {
     /// A parameter with a value that it cannot take.
     #[error("IllegalArgumentException: {0}")]
     IllegalArgument(String),
-    /// A parameter that should have been a number.
+    /// A text that should have been a number: the digits of a colour.
     #[error("NumberFormatException: {0}")]
     NumberFormat(String),
     /// A drawing that the renderer refuses. Other than bad parameters this is not the caller's fault.
@@ -22,11 +22,6 @@ impl ChartError {
     /// A condition on an argument that does not hold, in the words of Scala's `require`.
     pub(crate) fn requirement(text: impl AsRef<str>) -> Self {
         Self::IllegalArgument(format!("requirement failed: {}", text.as_ref()))
-    }
-
-    /// A text that is no number.
-    pub(crate) fn not_a_number(text: &str) -> Self {
-        Self::NumberFormat(format!("For input string: \"{text}\""))
     }
 
     /// A text that is no hexadecimal number.

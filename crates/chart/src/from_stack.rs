@@ -1,57 +1,46 @@
 //! From the lines of the language to a chart.
 
-pub mod assign;
-pub mod params;
-
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use hesper_model::Tags;
-use hesper_stack::expr::style::LineStyle;
-use hesper_stack::graph;
-use hesper_stack::legend::substitute;
+use hesper_stack::graph::{self, DisplayOptions, HeatmapAxis, LineColor, LineSource, PaletteOf};
 use hesper_stack::time::GraphTime;
 
-use self::assign::{ColorSettings, Colors};
-use self::params::{AxisParams, ChartParams};
-use crate::chart::{Chart, Item, Line, MAX_AXES, Message, Plot, Zone};
+use crate::chart::{Chart, HeatmapSettings, Item, Line, Message, Plot, Zone};
 use crate::color::Color;
 use crate::error::ChartError;
+use crate::palette::{Choice, Palette};
+use crate::theme::Theme;
 
 /// The chart of evaluated expressions, as a request wants it.
 ///
-/// `plots` come in the order of their axes, and their lines in the order in which they are shown. `zones` are those of the time axes, at
-/// least one, the first next to the canvas.
+/// `zones` are those of the time axes, at least one, the first next to the canvas.
 ///
 /// # Errors
-/// When a parameter of the axes, a palette or a colour makes no sense.
+/// When there is no such theme or palette, or a colour cannot be read.
 pub fn chart(
-    params: &ChartParams,
-    plots: Vec<graph::Plot>,
+    graph: graph::Graph,
+    options: &DisplayOptions,
     time: &GraphTime,
     zones: Vec<Zone>,
 ) -> Result<Chart, ChartError> {
-    let mut colors = Colors::new(params.theme, params.palette.as_deref())?;
-    let plots = plots
-        .into_iter()
-        .map(|plot| {
-            // There is no plot of another axis: `graph::assemble` refuses it.
-            let axis = &params.axes[plot.axis.min(MAX_AXES - 1)];
-            let items = items(plot, axis, &mut colors)?;
-            plot_of(items, axis)
-        })
-        .collect::<Result<Vec<_>, ChartError>>()?;
-    let mut chart = Chart {
-        title: title(params, &plots),
-        plots,
+    let mut colors = Colors::new(options)?;
+    let plots = graph.plots.into_iter();
+    let plots = plots.map(|p| plot(p, &mut colors));
+    let size = |v: i32| u32::try_from(v).unwrap_or(0).max(1);
+    let chart = Chart {
+        plots: plots.collect::<Result<_, _>>()?,
         zones,
-        width: params.width,
-        height: params.height,
-        layout: params.layout,
-        zoom: params.zoom,
-        legend: params.legend,
-        only_graph: params.only_graph,
-        theme: params.theme,
-        hints: params.hints.clone(),
+        title: graph.title,
+        warnings: graph.warnings,
+        width: size(options.width),
+        height: size(options.height),
+        layout: options.layout,
+        zoom: options.zoom,
+        legend: options.legend,
+        only_graph: options.only_graph,
+        theme: colors.theme,
+        hints: options.hints.clone(),
         ..Chart::new(
             Vec::new(),
             time.first_shown(),
@@ -59,68 +48,22 @@ pub fn chart(
             time.step,
         )
     };
-    chart.color_axes();
-    let mut chart = chart.seen_with(params.vision);
-    if params.axis_per_line {
-        split_axes(&mut chart, params)?;
-    }
-    Ok(chart)
+    Ok(chart.seen_with(options.vision))
 }
 
-fn plot_of(items: Vec<Item>, axis: &AxisParams) -> Result<Plot, ChartError> {
-    let mut plot = Plot::new(items);
-    axis.apply(&mut plot)?;
-    let tags = common_tags(plot.lines());
-    plot.ylabel = plot.ylabel.map(|text| filled(&text, &tags));
-    Ok(plot)
-}
-
-/// The lines of a plot with their colours, and what there is to say about them.
-///
-/// Colours are given out expression by expression in the order of labels, whatever order the lines have been put in.
-fn items(
-    plot: graph::Plot,
-    axis: &AxisParams,
-    colors: &mut Colors,
-) -> Result<Vec<Item>, ChartError> {
-    colors.axis(
-        plot.axis,
-        axis.palette.as_deref(),
-        axis.heatmap_palette.is_some(),
-    )?;
-    let mut sources: Vec<Arc<graph::LineSource>> = Vec::new();
-    for line in &plot.lines {
-        if !sources.iter().any(|s| Arc::ptr_eq(s, &line.source)) {
-            sources.push(line.source.clone());
-        }
-    }
-    let mut of_line = vec![Color::BLACK; plot.lines.len()];
-    for source in sources {
-        let settings = ColorSettings {
-            color: source.color.as_deref(),
-            alpha: source.alpha,
-            palette: source.palette.as_deref(),
-            is_past: source.offset_millis > 0,
-            is_heatmap: source.line_style == LineStyle::Heatmap,
-        };
-        colors.expression(&settings)?;
-        let lines = plot.lines.iter().enumerate();
-        let mut own: Vec<(usize, &graph::Line)> = lines
-            .filter(|(_, l)| Arc::ptr_eq(&l.source, &source))
-            .collect();
-        own.sort_by(|(_, a), (_, b)| a.legend.cmp(&b.legend));
-        for (i, line) in own {
-            of_line[i] = colors.line(&settings, &line.legend)?;
-        }
-    }
-    let mut query: Option<(Arc<graph::LineSource>, Arc<str>)> = None;
-    let lines = plot.lines.into_iter().zip(of_line).map(|(line, color)| {
+fn plot(plot: graph::Plot, colors: &mut Colors<'_>) -> Result<Plot, ChartError> {
+    colors.check(&plot)?;
+    let mut items = Vec::with_capacity(plot.lines.len() + plot.messages.len());
+    let mut query: Option<(Arc<LineSource>, Arc<str>)> = None;
+    for line in plot.lines {
+        let color = colors.of(&line)?;
+        // The lines of an expression share its text.
         let text = match &query {
             Some((source, text)) if Arc::ptr_eq(source, &line.source) => text.clone(),
             _ => Arc::from(line.source.query.as_str()),
         };
         query = Some((line.source.clone(), text.clone()));
-        Item::Line(Line {
+        items.push(Item::Line(Line {
             label: line.legend,
             tags: line.tags,
             values: line.values,
@@ -130,71 +73,123 @@ fn items(
             color,
             style: line.source.line_style,
             width: line.source.line_width,
-        })
-    });
-    let mut items: Vec<Item> = lines.collect();
-    items.extend(plot.messages.into_iter().map(|text| {
+        }));
+    }
+    items.extend(plot.messages.into_iter().map(|label| {
         Item::Message(Message {
-            label: format!("... {text} ..."),
+            label,
             color: Color::BLACK,
         })
     }));
-    Ok(items)
+    let first = items.first().map(Item::color);
+    Ok(Plot {
+        ylabel: plot.ylabel,
+        axis_color: first.filter(|_| plot.has_color_of_lines),
+        scale: plot.axis.scale,
+        upper: plot.axis.bounds.upper,
+        lower: plot.axis.bounds.lower,
+        tick_labels: plot.axis.tick_labels,
+        heatmap: match plot.axis.heatmap {
+            Some(axis) => heatmap(axis)?,
+            None => HeatmapSettings::default(),
+        },
+        ..Plot::new(items)
+    })
 }
 
-/// Gives each line an axis of its own, if there are not too many.
-fn split_axes(chart: &mut Chart, params: &ChartParams) -> Result<(), ChartError> {
-    let warning = match chart.plots.as_slice() {
-        [] => return Ok(()),
-        [plot] if plot.items.len() <= MAX_AXES => None,
-        [plot] => Some(format!(
-            "Too many Y-axes, {} > {MAX_AXES}, axis per line disabled.",
-            plot.items.len()
-        )),
-        _ => Some("axisPerLine cannot be used with explicit multi axis".to_owned()),
-    };
-    let groups: Vec<Vec<Item>> = match &warning {
-        Some(_) => chart.plots.drain(..).map(|p| p.items).collect(),
-        None => {
-            let items = chart.plots.drain(..).flat_map(|p| p.items);
-            items.map(|item| vec![item]).collect()
-        }
-    };
-    chart.plots = groups
-        .into_iter()
-        .zip(&params.axes)
-        .map(|(items, axis)| plot_of(items, axis))
-        .collect::<Result<_, _>>()?;
-    chart.color_axes();
-    if let Some(warning) = warning {
-        chart.warnings.insert(0, warning);
+fn heatmap(axis: HeatmapAxis) -> Result<HeatmapSettings, ChartError> {
+    Ok(HeatmapSettings {
+        scale: axis.scale,
+        upper: axis.bounds.upper,
+        lower: axis.bounds.lower,
+        palette: match axis.palette {
+            Some(text) => Some(Palette::parse(&text)?),
+            None => None,
+        },
+        label: axis.label,
+    })
+}
+
+/// The colours that places in palettes, and names, stand for.
+struct Colors<'a> {
+    options: &'a DisplayOptions,
+    theme: Theme,
+    graph: Choice,
+    past: Choice,
+    /// Those of axes and expressions, by their texts.
+    others: HashMap<String, Choice>,
+}
+
+impl<'a> Colors<'a> {
+    fn new(options: &'a DisplayOptions) -> Result<Self, ChartError> {
+        let theme = Theme::parse(&options.theme)?;
+        let graph = options.palette.as_deref();
+        Ok(Self {
+            options,
+            theme,
+            graph: Choice::parse(graph.unwrap_or(theme.primary_palette()))?,
+            past: Choice::parse(theme.offset_palette())?,
+            others: HashMap::new(),
+        })
     }
-    Ok(())
-}
 
-fn title(params: &ChartParams, plots: &[Plot]) -> Option<String> {
-    let tags = common_tags(plots.iter().flat_map(Plot::lines));
-    params.title.as_deref().map(|text| filled(text, &tags))
-}
+    /// Reads the palettes and colours that are named, also by expressions without lines.
+    fn check(&mut self, plot: &graph::Plot) -> Result<(), ChartError> {
+        for text in &plot.palettes {
+            self.other(text)?;
+        }
+        for text in &plot.colors {
+            self.theme.resolve(text)?;
+        }
+        Ok(())
+    }
 
-/// A text with the tags that all lines have in common; an unknown key stands for itself.
-fn filled(text: &str, tags: &Tags) -> String {
-    substitute(text, |key| tags.get(key).unwrap_or(key).to_owned())
-}
+    fn of(&mut self, line: &graph::Line) -> Result<Color, ChartError> {
+        let color = match &line.color {
+            LineColor::Set(text) => self.theme.resolve(text)?,
+            LineColor::Palette {
+                palette,
+                place,
+                key,
+            } => self.choice(*palette, &line.source)?.color(*place, key),
+        };
+        Ok(match line.source.alpha {
+            Some(alpha) => color.with_alpha(alpha),
+            None => color,
+        })
+    }
 
-fn common_tags<'a>(lines: impl Iterator<Item = &'a Line>) -> Tags {
-    lines
-        .map(|line| line.tags.clone())
-        .reduce(|a, b| a.intersection(&b))
-        .unwrap_or_else(Tags::empty)
+    fn choice(&mut self, of: PaletteOf, source: &LineSource) -> Result<&Choice, ChartError> {
+        let own = match of {
+            PaletteOf::Graph => None,
+            PaletteOf::Offset => return Ok(&self.past),
+            PaletteOf::Axis(number) => self
+                .options
+                .axes
+                .get(number)
+                .and_then(|axis| axis.palette.clone()),
+            PaletteOf::Expression => source.palette.clone(),
+        };
+        match own {
+            Some(text) => self.other(&text),
+            None => Ok(&self.graph),
+        }
+    }
+
+    fn other(&mut self, text: &str) -> Result<&Choice, ChartError> {
+        if !self.others.contains_key(text) {
+            self.others.insert(text.to_owned(), Choice::parse(text)?);
+        }
+        Ok(&self.others[text])
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hesper_model::{DataSource, Step, Timestamp};
+    use hesper_model::{DataSource, Step, Tags, Timestamp};
     use hesper_stack::eval::{ResultSet, TimeSeries};
-    use hesper_stack::graph::{AxisOptions, assemble};
+    use hesper_stack::graph::assemble;
     use hesper_stack::{GraphOptions, parse_graph};
 
     const TIME: GraphTime = GraphTime {
@@ -204,10 +199,14 @@ mod tests {
     };
 
     /// The chart of a program whose expressions have two lines each, `a` and `b`.
-    fn drawn(program: &str, params: &[(&str, &'static str)]) -> Result<Chart, ChartError> {
+    fn drawn(program: &str, params: &[(&str, &str)]) -> Result<Chart, ChartError> {
         let exprs = parse_graph(program, &GraphOptions::default()).expect("a program");
-        let ctx = TIME.context();
-        let plots = assemble(&exprs, &[AxisOptions::default(); MAX_AXES], &ctx, |_| {
+        let options = DisplayOptions::read(|name| {
+            let found = params.iter().find(|(k, _)| *k == name);
+            found.map(|(_, v)| (*v).to_owned())
+        });
+        let options = options.expect("valid parameters");
+        let graph = assemble(&exprs, &options, &TIME.context(), |_| {
             let series = ["b", "a"].map(|k| {
                 let tags = Tags::from_pairs([("k", k), ("name", "n")]);
                 TimeSeries::new(tags, DataSource::Gauge, vec![0.0, 1.0, 2.0])
@@ -217,13 +216,11 @@ mod tests {
                 messages: vec!["1 of 2 lines matched filter".to_owned()],
             })
         });
-        let params =
-            ChartParams::read(|name| params.iter().find(|(k, _)| *k == name).map(|(_, v)| *v))?;
         let utc = Zone {
             name: "UTC".to_owned(),
             zone: hesper_stack::time::TimeZone::UTC,
         };
-        chart(&params, plots.expect("valid"), &TIME, vec![utc])
+        chart(graph.expect("valid"), &options, &TIME, vec![utc])
     }
 
     fn colors(chart: &Chart) -> Vec<String> {
@@ -233,66 +230,62 @@ mod tests {
 
     #[test]
     fn lines_become_items() {
-        let chart = drawn("n,:has,$k,:legend", &[]).expect("valid");
+        let chart = drawn("n,:has,$k,:legend", &[("w", "100")]).expect("valid");
         assert_eq!(
             (chart.start, chart.end),
             (Timestamp(60_000), Timestamp(180_000))
         );
+        assert_eq!((chart.width, chart.height), (100, 300));
         let labels: Vec<String> = chart.plots[0].items.iter().map(Item::label).collect();
         assert_eq!(labels, ["a", "b", "... 1 of 2 lines matched filter ..."]);
         assert_eq!(colors(&chart), ["ff0075dc", "ff993f00"]);
+        assert_eq!(chart.plots[0].axis_color, None);
     }
 
     #[test]
-    fn texts_name_what_lines_have_in_common() {
-        let params = [
-            ("title", "$name of $k"),
-            ("ylabel", "$(name) $x"),
-            ("vision", "achromatopsia"),
+    fn palettes_are_those_of_the_chart_the_axis_or_the_expression() {
+        let program = "n,:has,n,:has,reds,:palette,40,:alpha,n,:has,1h,:offset,n,:has,1,:axis,n,:has,blue1,:color";
+        let chart = drawn(program, &[("palette.1", "colors:f00,0f0")]).expect("valid");
+        let expected = [
+            "ff0075dc", "ff993f00", "4067000d", "40a50f15", "c0000000", "c0cccccc", "ff6baed6",
+            "ff6baed6", "ffff0000", "ff00ff00",
         ];
-        let chart = drawn("n,:has,f00,:color,n,:has,1,:axis", &params).expect("valid");
-        assert_eq!(chart.title.as_deref(), Some("n of k"));
-        assert_eq!(chart.plots[1].ylabel.as_deref(), Some("n x"));
-        assert_eq!(
-            colors(&chart),
-            ["ff4c4c4c", "ff4c4c4c", "ff5d5d5d", "ff525252"]
-        );
+        assert_eq!(colors(&chart), expected);
         let axes: Vec<_> = chart.plots.iter().map(|p| p.axis_color).collect();
         assert_eq!(
             axes,
-            [Some(Color::rgb(0x4c4c4c)), Some(Color::rgb(0x5d5d5d))]
+            [Some(Color::rgb(0x0075dc)), Some(Color::rgb(0xff0000))]
         );
+        let chart = drawn(
+            "n,:has,$k,:legend",
+            &[("palette", "hash:reds"), ("theme", "dark")],
+        );
+        let by_hash = Palette::parse("reds").expect("a palette").by_hash("a");
+        assert_eq!(colors(&chart.expect("valid"))[0], by_hash.to_string());
     }
 
     #[test]
-    fn each_line_may_have_an_axis() {
-        let chart = drawn("n,:has", &[("axis_per_line", "1"), ("u.1", "9")]).expect("valid");
-        assert_eq!(chart.plots.len(), 3, "the message has one too");
-        assert_eq!(chart.plots[1].upper, crate::chart::Bound::Explicit(9.0));
-        let chart = drawn("n,:has,:dup,:dup", &[("axis_per_line", "1")]).expect("valid");
-        assert_eq!(
-            chart.warnings,
-            ["Too many Y-axes, 7 > 5, axis per line disabled."]
-        );
-        let chart = drawn("n,:has,n,:has,1,:axis", &[("axis_per_line", "1")]).expect("valid");
-        assert_eq!(chart.plots.len(), 2);
-        assert_eq!(
-            chart.warnings,
-            ["axisPerLine cannot be used with explicit multi axis"]
-        );
+    fn colours_are_those_that_are_seen() {
+        let chart = drawn("n,:has", &[("vision", "achromatopsia")]).expect("valid");
+        assert_eq!(colors(&chart), ["ff5d5d5d", "ff525252"]);
     }
 
     #[test]
-    fn bad_parameters_are_refused() {
-        let error =
-            |params: &[(&str, &'static str)]| drawn("1", params).expect_err("refused").to_string();
+    fn what_is_named_has_to_exist() {
+        let error = |program: &str, params: &[(&str, &str)]| {
+            drawn(program, params).expect_err("refused").to_string()
+        };
+        let no_palette = "IllegalArgumentException: invalid palette name: 'bogus'";
+        assert_eq!(error("1", &[("palette", "bogus")]), no_palette);
+        assert_eq!(error("1", &[("palette.0", "bogus")]), no_palette);
+        assert_eq!(error("1,bogus,:palette", &[]), no_palette);
         assert_eq!(
-            error(&[("palette", "bogus")]),
-            "IllegalArgumentException: invalid palette name: 'bogus'"
+            error("1,:heatmap", &[("heatmap_palette", "bogus")]),
+            no_palette
         );
         assert_eq!(
-            error(&[("l", "3"), ("u", "2")]),
-            "IllegalArgumentException: requirement failed: lower bound must be less than upper bound (3.0 >= 2.0)"
+            error("1,bogus,:color", &[]),
+            "IllegalArgumentException: requirement failed: color must be hex string [AA]RRGGBB"
         );
     }
 }

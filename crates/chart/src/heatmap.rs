@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::bounds::bounds;
+use crate::bounds::{bounds, lower_end, upper_end};
 use crate::chart::{Bound, Chart, HeatmapSettings, Line, Plot, Scale};
 use crate::color::Color;
 use crate::palette::Palette;
@@ -69,8 +69,8 @@ impl Heatmap {
             .unwrap_or_else(|| Palette::gradient(first.color));
         let color_ticks = color_ticks(
             settings.scale,
-            settings.lower.lower(false, min_count),
-            settings.upper.upper(false, max_count),
+            lower_end(settings.lower, false, min_count),
+            upper_end(settings.upper, false, max_count),
             palette.colors().len(),
         );
         Some(Self {
@@ -92,8 +92,8 @@ impl Heatmap {
 
     /// The colours of counts.
     pub(crate) fn shades(&self) -> Shades<'_> {
-        let lower = self.settings.lower.lower(false, self.min_count);
-        let upper = self.settings.upper.upper(false, self.max_count);
+        let lower = lower_end(self.settings.lower, false, self.min_count);
+        let upper = upper_end(self.settings.upper, false, self.max_count);
         Shades {
             colors: self.palette.colors(),
             mapping: (lower < upper).then(|| Mapping::new(self.settings.scale, lower, upper)),

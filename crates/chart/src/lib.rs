@@ -1,7 +1,7 @@
 //! Charts: from a definition to pictures (SVG, PNG), to text for terminals and to the JSON from which others draw.
 //!
-//! [`from_stack::chart`] makes a [`Chart`] of evaluated expressions as the parameters of a request ([`ChartParams`]) want it, which gives
-//! colours to the lines. A chart becomes a [`scene::Scene`], shapes and texts at places, which is written as SVG or rendered to PNG
+//! [`from_stack::chart`] makes a [`Chart`] of evaluated expressions as the parameters of a request want it, which gives colours to the
+//! lines. A chart becomes a [`scene::Scene`], shapes and texts at places, which is written as SVG or rendered to PNG
 //! with a bundled font; so it looks the same on every machine, and tests compare scenes. [`v2_json`] writes the definition itself.
 //!
 //! Floor 3 of the house: it knows no storage and no network.
@@ -30,6 +30,5 @@ pub mod vision;
 pub use chart::Chart;
 pub use color::Color;
 pub use error::ChartError;
-pub use from_stack::params::ChartParams;
 pub use terminal::TextOptions;
 pub use v2_json::{graph_metadata, plot_metadata, v2_json};

@@ -51,9 +51,9 @@ impl Mapping {
     fn bent(&self, v: f64) -> f64 {
         match self.scale {
             Scale::Linear => v,
-            Scale::Log => v.signum() * v.abs().ln_1p(),
+            Scale::Logarithmic => v.signum() * v.abs().ln_1p(),
             Scale::LogLinear => log_linear::position(v),
-            Scale::Pow2 => {
+            Scale::Power2 => {
                 let v = v / self.unit;
                 v * v.abs()
             }
@@ -78,7 +78,7 @@ pub(crate) fn value_at(scale: Scale, lower: f64, upper: f64, i: usize, n: usize)
     };
     match scale {
         Scale::Linear => linear(lower, upper),
-        Scale::Log => {
+        Scale::Logarithmic => {
             let log = |v: f64| signed(v, &|v| (v + 1.0).log10());
             signed(linear(log(lower), log(upper)), &|v| 10f64.powf(v) + 1.0)
         }
@@ -92,8 +92,8 @@ pub(crate) fn value_at(scale: Scale, lower: f64, upper: f64, i: usize, n: usize)
             let places_per_bucket = n as f64 / f64::from((last - first).abs());
             log_linear::bucket_end((i as f64 / places_per_bucket) as i32 + first)
         }
-        Scale::Pow2 | Scale::Sqrt => {
-            let exponent = if scale == Scale::Pow2 { 2.0 } else { 0.5 };
+        Scale::Power2 | Scale::Sqrt => {
+            let exponent = if scale == Scale::Power2 { 2.0 } else { 0.5 };
             let power = |v: f64| signed(v, &|v| v.powf(exponent));
             signed(linear(power(lower), power(upper)), &|v| {
                 v.powf(1.0 / exponent)
@@ -109,9 +109,9 @@ mod tests {
 
     const SCALES: [Scale; 5] = [
         Scale::Linear,
-        Scale::Log,
+        Scale::Logarithmic,
         Scale::LogLinear,
-        Scale::Pow2,
+        Scale::Power2,
         Scale::Sqrt,
     ];
 
@@ -119,8 +119,8 @@ mod tests {
     fn scales_bend() {
         let at = |scale, v| Mapping::new(scale, 0.0, 99.0).fraction(v);
         assert!((at(Scale::Linear, 49.5) - 0.5).abs() < 1e-12);
-        assert!((at(Scale::Log, 9.0) - 0.5).abs() < 1e-12);
-        assert!((at(Scale::Pow2, 49.5) - 0.25).abs() < 1e-12);
+        assert!((at(Scale::Logarithmic, 9.0) - 0.5).abs() < 1e-12);
+        assert!((at(Scale::Power2, 49.5) - 0.25).abs() < 1e-12);
         assert!((at(Scale::Sqrt, 24.75) - 0.5).abs() < 1e-12);
         let log_linear = Mapping::new(Scale::LogLinear, 1.0, 100.0);
         assert!((log_linear.fraction(10.0) - 0.5).abs() < 1e-9);
@@ -132,8 +132,8 @@ mod tests {
         let at = |scale, i| value_at(scale, 0.0, 100.0, i, 4);
         assert_eq!(at(Scale::Linear, 1), 25.0);
         assert_eq!(at(Scale::Sqrt, 2), 25.0);
-        assert!((at(Scale::Pow2, 1) - 50.0).abs() < 1e-9);
-        assert!((at(Scale::Log, 4) - 102.0).abs() < 1e-9);
+        assert!((at(Scale::Power2, 1) - 50.0).abs() < 1e-9);
+        assert!((at(Scale::Logarithmic, 4) - 102.0).abs() < 1e-9);
         assert_eq!(value_at(Scale::LogLinear, 1.0, 100.0, 2, 4), 9.0);
         assert_eq!(value_at(Scale::LogLinear, 0.0, 0.0, 1, 2), 0.0);
     }

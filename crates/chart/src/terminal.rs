@@ -5,7 +5,7 @@ mod grid;
 use hesper_stack::expr::style::LineStyle;
 
 use crate::bounds::bounds;
-use crate::chart::{Chart, Item, Legend, MAX_LEGEND_LINES, Plot, TickLabels};
+use crate::chart::{Chart, Item, LegendType, MAX_LEGEND_LINES, Plot, TickLabels};
 use crate::color::Color;
 use crate::heatmap::Heatmap;
 use crate::scale::Mapping;
@@ -75,7 +75,7 @@ impl Page<'_> {
             self.lines.push(format!("{:indent$}{title}", ""));
         }
         self.canvas();
-        if self.chart.legend != Legend::Off {
+        if self.chart.legend != LegendType::Off {
             self.legend();
         }
         self.lines
@@ -213,7 +213,7 @@ impl Page<'_> {
         };
         let sign = self.painted(sign, item.color());
         let figures = match (self.chart.legend, item) {
-            (Legend::Stats, Item::Line(line)) => {
+            (LegendType::LabelsWithStats, Item::Line(line)) => {
                 let s = &line.stats;
                 let figures = [
                     ("max", s.max),

@@ -37,7 +37,7 @@ pub fn value_ticks(
         (TickLabels::Binary, _) => value::binary(lower, upper, n),
         (TickLabels::Duration, _) => value::duration(lower, upper, n),
         (_, Scale::LogLinear) => value::log_linear(lower, upper, n),
-        (_, Scale::Log) => value::log(lower, upper, n),
+        (_, Scale::Logarithmic) => value::log(lower, upper, n),
         _ => value::decimal(lower, upper, n),
     }
 }
@@ -107,9 +107,9 @@ mod tests {
 
     #[test]
     fn logarithmic_steps_are_powers() {
-        let t = ticks(Scale::Log, TickLabels::Decimal, 0.0, 1e6, 300);
+        let t = ticks(Scale::Logarithmic, TickLabels::Decimal, 0.0, 1e6, 300);
         assert_eq!(majors(&t), ["0", "10", "100", "1k", "10k", "100k", "1M"]);
-        let t = ticks(Scale::Log, TickLabels::Decimal, -1e3, 1e3, 300);
+        let t = ticks(Scale::Logarithmic, TickLabels::Decimal, -1e3, 1e3, 300);
         assert_eq!(majors(&t), ["-1k", "-100", "-10", "0", "10", "100", "1k"]);
         let t = ticks(Scale::LogLinear, TickLabels::Decimal, 0.5, 200.0, 300);
         assert_eq!(majors(&t), ["1.0", "10.0", "100.0"]);
@@ -140,7 +140,7 @@ mod tests {
         fn ticks_grow_within_the_bounds_and_are_few(
             (lower, upper) in arbitrary_bounds(),
             height in 0u32..1000,
-            scale in prop_oneof![Just(Scale::Linear), Just(Scale::Log), Just(Scale::LogLinear), Just(Scale::Pow2), Just(Scale::Sqrt)],
+            scale in prop_oneof![Just(Scale::Linear), Just(Scale::Logarithmic), Just(Scale::LogLinear), Just(Scale::Power2), Just(Scale::Sqrt)],
             labels in prop_oneof![Just(TickLabels::Decimal), Just(TickLabels::Binary), Just(TickLabels::Duration), Just(TickLabels::Off)],
         ) {
             let ticks = ticks(scale, labels, lower, upper, height);

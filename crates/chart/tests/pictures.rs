@@ -10,7 +10,7 @@ mod page;
 use std::fs;
 use std::path::PathBuf;
 
-use hesper_chart::chart::{Chart, Item, Layout, Legend, Line, Plot};
+use hesper_chart::chart::{Chart, Item, Layout, LegendType, Line, Plot};
 use hesper_chart::{Color, error_image};
 use hesper_model::{Step, Timestamp};
 
@@ -132,7 +132,7 @@ fn chart() -> Chart {
         first.plus_millis(120 * 60_000),
         Step::from_secs(60),
     );
-    chart.legend = Legend::Off;
+    chart.legend = LegendType::Off;
     chart
 }
 

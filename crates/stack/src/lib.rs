@@ -16,9 +16,12 @@ pub mod legend;
 pub mod lexer;
 pub mod normalize;
 pub mod number;
+pub mod outdated;
 pub mod parse;
+pub mod query_forms;
 pub mod span;
 pub mod stats;
+pub mod strip;
 pub mod time;
 pub mod value;
 pub mod vocabulary;
@@ -28,7 +31,7 @@ pub use error::StackError;
 pub use eval::{
     DataGroup, EvalContext, EvalState, ResultSet, TimeSeries, data_result, evaluate, evaluate_chunk,
 };
-pub use expr::{DataAggregate, DataExpr, StyleExpr, TimeSeriesExpr};
+pub use expr::{DataAggregate, DataExpr, EventExpr, StyleExpr, TimeSeriesExpr};
 pub use normalize::normalize;
-pub use parse::{GraphOptions, parse_graph, parse_query};
+pub use parse::{GraphOptions, parse_events, parse_graph, parse_query};
 pub use vocabulary::Vocabulary;

@@ -6,7 +6,7 @@ use hesper_stack::span::ShortSpan;
 use hesper_stack::stats::SummaryStats;
 
 use super::{Drawing, Frame, MARGIN, NORMAL, SMALL, text};
-use crate::chart::{Item, Legend, MAX_LEGEND_LINES, Plot, TickLabels};
+use crate::chart::{Item, LegendType, MAX_LEGEND_LINES, Plot, TickLabels};
 use crate::color::Color;
 use crate::font;
 use crate::heatmap::Heatmap;
@@ -285,7 +285,7 @@ impl Drawing<'_> {
     /// Figures stand beside the labels unless one of these is too long.
     fn figures<'i>(&self, frame: &Frame, shown: impl Iterator<Item = &'i Item> + Clone) -> Figures {
         let mut lines = shown.filter(|item| matches!(item, Item::Line(_)));
-        if self.chart.legend != Legend::Stats || lines.clone().next().is_none() {
+        if self.chart.legend != LegendType::LabelsWithStats || lines.clone().next().is_none() {
             return Figures::None;
         }
         let room = frame.width - 2.0 * MARGIN - INDENT;
@@ -408,7 +408,7 @@ impl Drawing<'_> {
             self.inks.text,
             font::fitted(heatmap.label(), room, NORMAL, false),
         ));
-        if self.chart.legend != Legend::Stats {
+        if self.chart.legend != LegendType::LabelsWithStats {
             return y + ROW;
         }
         let colors = heatmap.palette.colors();

@@ -3,7 +3,7 @@ use hesper_stack::expr::style::LineStyle;
 use proptest::prelude::*;
 
 use super::*;
-use crate::chart::{HSpan, Item, Layout, Line, Message, Plot, Scale, TickLabels, Zone};
+use crate::chart::{HSpan, Item, Line, Message, Plot, Scale, TickLabels, Zone};
 use crate::samples::{START, chart, chart_of, line, styled};
 use crate::scene::{Path, Segment};
 use hesper_stack::time::TimeZone;
@@ -191,7 +191,7 @@ fn texts_can_be_left_out() {
     let mut chart = chart(vec![line("a label", &[1.0])]);
     chart.title = Some("a title".to_owned());
     assert!(contents(&chart.scene()).contains(&"a label"));
-    chart.legend = Legend::Off;
+    chart.legend = LegendType::Off;
     assert!(!contents(&chart.scene()).contains(&"a label"));
     chart.plots[0].tick_labels = TickLabels::Off;
     assert_eq!(
@@ -239,7 +239,7 @@ fn labels_stay_short() {
     let labels = |values: &[f64], mode: TickLabels| {
         let mut chart = chart(vec![line("a", values)]);
         chart.plots[0].tick_labels = mode;
-        chart.legend = Legend::Off;
+        chart.legend = LegendType::Off;
         chart.height = 100;
         let scene = chart.scene();
         let axis = group(&scene, "y-axis");
@@ -329,9 +329,9 @@ fn any_plot() -> impl Strategy<Value = Plot> {
     let items = proptest::collection::vec(prop_oneof![4 => line, 1 => hspan, 1 => message], 0..8);
     let scale = prop_oneof![
         Just(Scale::Linear),
-        Just(Scale::Log),
+        Just(Scale::Logarithmic),
         Just(Scale::LogLinear),
-        Just(Scale::Pow2),
+        Just(Scale::Power2),
         Just(Scale::Sqrt)
     ];
     let labels = prop_oneof![
@@ -356,7 +356,11 @@ fn any_chart() -> impl Strategy<Value = Chart> {
         Just(Layout::ImageWidth),
         Just(Layout::ImageHeight)
     ];
-    let legend = prop_oneof![Just(Legend::Off), Just(Legend::Labels), Just(Legend::Stats)];
+    let legend = prop_oneof![
+        Just(LegendType::Off),
+        Just(LegendType::LabelsOnly),
+        Just(LegendType::LabelsWithStats)
+    ];
     let plots = proptest::collection::vec(any_plot(), 0..4);
     let looks = (layout, legend, any::<bool>(), 1u32..1200, 1u32..500);
     let words = (
@@ -387,10 +391,10 @@ proptest! {
         let scene = chart.scene();
         let (width, height) = (f64::from(chart.width), f64::from(chart.height));
         prop_assert!(scene.width >= 1.0 && scene.height >= 1.0);
-        if chart.layout.fixes_width() {
+        if fixes_width(chart.layout) {
             prop_assert_eq!(scene.width, width);
         }
-        if chart.layout.fixes_height() {
+        if fixes_height(chart.layout) {
             prop_assert_eq!(scene.height, height);
         }
         let canvas = canvas(&scene);

@@ -1,11 +1,11 @@
 //! The charts of the gallery, made of numbers that are the same every time.
 
 use hesper_chart::chart::{
-    Bound, Chart, HSpan, Item, Layout, Legend, Line, Message, Plot, Scale, TickLabels, VSpan, Zone,
+    Bound, Chart, HSpan, Item, Layout, LegendType, Line, Message, Plot, Scale, TickLabels, VSpan,
+    Vision, Zone,
 };
 use hesper_chart::palette::Palette;
 use hesper_chart::theme::Theme;
-use hesper_chart::vision::Vision;
 use hesper_chart::{Color, error_image};
 use hesper_model::{Step, Timestamp};
 use hesper_stack::expr::style::LineStyle;
@@ -223,7 +223,7 @@ fn scaled(scale: Scale, title: &str) -> Chart {
     plot.scale = scale;
     let mut chart = titled(title, chart(vec![plot]));
     chart.height = 200;
-    chart.legend = Legend::Labels;
+    chart.legend = LegendType::LabelsOnly;
     chart
 }
 
@@ -332,7 +332,7 @@ fn many_lines() -> Chart {
         "A legend lists fifty lines",
         chart(vec![Plot::new(items.collect())]),
     );
-    chart.legend = Legend::Labels;
+    chart.legend = LegendType::LabelsOnly;
     chart.height = 200;
     chart
 }
@@ -420,11 +420,11 @@ fn no_data() -> Chart {
     chart
 }
 
-fn seen_by(vision: Vision, name: &str) -> Chart {
+fn seen_by(vision: Vision) -> Chart {
     let mut chart = stack_chart().seen_with(vision);
-    chart.title = Some(format!("As seen with {name}"));
+    chart.title = Some(format!("As seen with {}", vision.name()));
     (chart.width, chart.height) = (300, 100);
-    chart.legend = Legend::Labels;
+    chart.legend = LegendType::LabelsOnly;
     chart
 }
 
@@ -455,10 +455,10 @@ pub fn pictures() -> Vec<(&'static str, Vec<Picture>)> {
         chart.zoom = 2.0;
         chart
     };
-    let visions = Vision::ALL.iter().skip(1).map(|(name, vision)| Picture {
-        name: Box::leak(format!("vision-{name}").into_boxed_str()),
-        about: name,
-        scene: seen_by(*vision, name).scene(),
+    let visions = Vision::ALL.iter().skip(1).map(|vision| Picture {
+        name: Box::leak(format!("vision-{}", vision.name()).into_boxed_str()),
+        about: vision.name(),
+        scene: seen_by(*vision).scene(),
     });
     let palettes = Palette::NAMES.iter().map(|name| Picture {
         name: Box::leak(format!("palette-{name}").into_boxed_str()),
@@ -533,7 +533,7 @@ pub fn pictures() -> Vec<(&'static str, Vec<Picture>)> {
                 picture(
                     "scale-log",
                     "`scale=log`",
-                    scaled(Scale::Log, "Logarithmic"),
+                    scaled(Scale::Logarithmic, "Logarithmic"),
                 ),
                 picture(
                     "scale-log-linear",
@@ -548,7 +548,7 @@ pub fn pictures() -> Vec<(&'static str, Vec<Picture>)> {
                 picture(
                     "scale-pow2",
                     "`scale=pow2`",
-                    scaled(Scale::Pow2, "Power of two"),
+                    scaled(Scale::Power2, "Power of two"),
                 ),
                 picture(
                     "axes",

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use hesper_model::TagQuery;
+use hesper_model::{Consolidation, TagQuery};
 
 use super::Machine;
 use crate::error::StackError;
@@ -97,6 +97,10 @@ impl Machine<'_> {
 
     pub(crate) fn pop_duration(&mut self) -> Result<Span, StackError> {
         self.pop_as(kind::duration)
+    }
+
+    pub(crate) fn pop_consolidation(&mut self) -> Result<Consolidation, StackError> {
+        self.pop_as(kind::consolidation)
     }
 
     pub(crate) fn pop_query(&mut self) -> Result<TagQuery, StackError> {
