@@ -6,7 +6,7 @@ use hesper_chart::chart::{
 };
 use hesper_chart::palette::Palette;
 use hesper_chart::theme::Theme;
-use hesper_chart::{Color, error_image};
+use hesper_chart::{Color, TextOptions, error_image};
 use hesper_model::{Step, Timestamp};
 use hesper_stack::expr::style::LineStyle;
 use hesper_stack::time::TimeZone;
@@ -441,6 +441,22 @@ fn palette_chart(name: &str) -> Chart {
     chart.layout = Layout::Image;
     (chart.width, chart.height) = (260, 130);
     titled(name, chart)
+}
+
+/// A chart as a terminal shows it: in dots, and in letters.
+pub fn texts() -> [String; 2] {
+    let mut chart = line_chart();
+    chart.title = None;
+    let dots = TextOptions {
+        width: 90,
+        height: 14,
+        ..TextOptions::default()
+    };
+    let letters = TextOptions {
+        unicode: false,
+        ..dots
+    };
+    [dots, letters].map(|options| chart.to_text(&options))
 }
 
 /// All pictures, in the order of the page.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use hesper_chart::scene::Scene;
 
-use crate::charts::Picture;
+use crate::charts::{self, Picture};
 
 /// What tells a scene from others: a picture of the gallery carries that of the scene it was drawn from.
 pub fn fingerprint(scene: &Scene) -> String {
@@ -41,6 +41,10 @@ pub fn markdown(sections: &[(&str, Vec<Picture>)]) -> String {
                 picture.name
             );
         }
+    }
+    page.push_str("\n## In a terminal\n\nIn dots, and where there are only letters; a terminal with colours also shows those.\n");
+    for text in charts::texts() {
+        let _ = write!(page, "\n```text\n{text}```\n");
     }
     page
 }
