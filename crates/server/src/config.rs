@@ -12,9 +12,9 @@ use hesper_hot::log::writer::LogOptions;
 use hesper_model::Step;
 use hesper_model::validation::Limits;
 use hesper_query::QueryLimits;
+use hesper_stack::CustomWords;
 use hesper_stack::Vocabulary;
 use hesper_stack::span::Span;
-use hesper_stack::CustomWords;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -253,14 +253,16 @@ impl Config {
     ///
     /// # Errors
     /// When the file cannot be read, or a word cannot be defined.
-    pub fn vocabulary(&self) -> Result<Vocabulary, ServerError> {
+    pub fn vocabulary(&self) -> Result<&'static Vocabulary, ServerError> {
         let Some(path) = &self.words else {
-            return Ok(Vocabulary::full().clone());
+            return Ok(Vocabulary::full());
         };
         let wrong = |what: String| ServerError::Config(format!("{}: {what}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
         let words: CustomWords = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
-        Vocabulary::with_custom_words(&words).map_err(|e| wrong(e.to_string()))
+        let vocabulary = Vocabulary::with_custom_words(&words);
+        let vocabulary = vocabulary.map_err(|e| wrong(e.to_string()))?;
+        Ok(Box::leak(Box::new(vocabulary)))
     }
 
     /// The settings in force, by the names of the flags; durations in milliseconds end in `-ms`.

@@ -7,9 +7,11 @@ pub mod config;
 pub mod csv;
 pub mod error;
 pub mod expr;
+pub mod fetch;
 pub mod graph;
 pub mod health;
 pub mod json;
+pub mod lsp;
 pub mod page;
 pub mod params;
 pub mod prometheus;
@@ -41,6 +43,8 @@ pub fn routes(node: Arc<NodeState>) -> axum::Router {
         .route("/api/v1/publish-compact", post(publish::publish_compact))
         .route("/api/v4/update", post(publish::update))
         .route("/api/v1/graph", get(graph::graph))
+        .route("/api/v2/fetch", get(fetch::fetch))
+        .route("/lsp/metrics/{language}", get(lsp::open))
         .route("/api/v1/tags", get(tags::keys))
         .route("/api/v1/tags/{*key}", get(tags::values))
         .route("/api/v1/expr", get(expr::debug))

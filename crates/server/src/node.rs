@@ -51,8 +51,8 @@ pub struct NodeState {
     pub router: Arc<Router>,
     /// The way out.
     pub engine: Arc<QueryEngine>,
-    /// The words of the language.
-    pub vocabulary: Vocabulary,
+    /// The words of the language. They last as long as the process: language servers of connections hold on to them.
+    pub vocabulary: &'static Vocabulary,
     /// The alert rules and how their alerts stand.
     pub alerts: Arc<AlertRunner>,
     /// Takes windows to history.

@@ -27,6 +27,16 @@ impl ApiError {
         }
     }
 
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong: `Class: text`.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The answer when a required parameter of the expression helper is missing.
     pub fn missing(name: &str) -> Self {
         Self::new(

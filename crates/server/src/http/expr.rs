@@ -58,7 +58,7 @@ fn answer(node: &NodeState, what: &str, query: Option<&str>) -> Result<Response,
     };
     let named = params.get("vocab").unwrap_or(DEFAULT_VOCABULARY);
     let vocabulary = match named {
-        DEFAULT_VOCABULARY => &node.vocabulary,
+        DEFAULT_VOCABULARY => node.vocabulary,
         other => Vocabulary::named(other)?,
     };
     Ok(match what {

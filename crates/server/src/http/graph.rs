@@ -3,17 +3,19 @@
 mod evaluated;
 mod explain;
 mod json;
+mod picture;
 
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use hesper_stack::StackError;
 use hesper_stack::graph::Line;
 
-pub use evaluated::{EvaluatedGraph, GraphRequest};
+pub use evaluated::{EvaluatedGraph, GraphRequest, expressions, range, zones};
+use picture::Picture;
 
 use super::access::Caller;
 use super::csv;
@@ -34,6 +36,7 @@ enum Format {
     StatsJson,
     Csv,
     Text,
+    Picture(Picture),
 }
 
 impl Format {
@@ -43,6 +46,10 @@ impl Format {
             "stats.json" => Ok(Self::StatsJson),
             "csv" => Ok(Self::Csv),
             "txt" => Ok(Self::Text),
+            "png" => Ok(Self::Picture(Picture::Png)),
+            "svg" => Ok(Self::Picture(Picture::Svg)),
+            "v2.json" => Ok(Self::Picture(Picture::V2Json)),
+            "ascii" => Picture::terminal(params).map(Self::Picture),
             unknown => Err(StackError::NoSuchElement(format!(
                 "key not found: {unknown}"
             ))),
@@ -53,35 +60,56 @@ impl Format {
 /// The lines of a graph.
 ///
 /// # Errors
-/// In Atlas's shape.
+/// In Atlas's shape; a browser that asked for a picture gets a picture of the error.
 pub async fn graph(
     State(node): State<Arc<NodeState>>,
     Extension(Caller(caller)): Extension<Caller>,
-    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
-    let params = Params::read(query.as_deref());
-    let format = Format::read(&params)?;
-    let request = GraphRequest::read(&node, &params)?;
-    let graph = request.evaluate(&node, &caller).await?;
-    // Writing many lines takes its time.
-    let written = tokio::task::spawn_blocking(move || write(&graph, format)).await;
-    Ok(written.expect("writing does not panic"))
+    let params = Params::read(uri.query());
+    let answer = answer(&node, &caller, &params, &uri).await;
+    let for_eyes = params.get("format").is_none_or(|f| f == "png") && picture::is_browser(&headers);
+    match answer {
+        Err(error) if for_eyes => Ok(picture::of_error(&error, &params)),
+        answer => answer,
+    }
 }
 
-fn write(graph: &EvaluatedGraph, format: Format) -> Response {
-    let lines: Vec<&Line> = graph.lines().collect();
+async fn answer(
+    node: &NodeState,
+    caller: &str,
+    params: &Params,
+    uri: &Uri,
+) -> Result<Response, ApiError> {
+    let format = Format::read(params)?;
+    let request = GraphRequest::read(node, params)?;
+    let graph = request.evaluate(node, caller).await?;
+    let target = uri.to_string();
+    // Writing many lines takes its time, and so does drawing them.
+    let written = tokio::task::spawn_blocking(move || write(graph, format, &target)).await;
+    written.expect("writing does not panic")
+}
+
+fn write(graph: EvaluatedGraph, format: Format, target: &str) -> Result<Response, ApiError> {
+    let missing = graph.missing_parts();
+    let stats = graph.stats;
+    let lines = || graph.lines().collect::<Vec<&Line>>();
     let (kind, body) = match format {
-        Format::Json => ("application/json", json::values(graph, &lines)),
-        Format::StatsJson => ("application/json", json::stats(graph, &lines)),
-        Format::Csv => ("text/csv", csv::write(&lines, graph, ',')),
-        Format::Text => ("text/plain", csv::write(&lines, graph, '\t')),
+        Format::Json => ("application/json", json::values(&graph, &lines()).into()),
+        Format::StatsJson => ("application/json", json::stats(&graph, &lines()).into()),
+        Format::Csv => ("text/csv", csv::write(&lines(), &graph, ',').into()),
+        Format::Text => ("text/plain", csv::write(&lines(), &graph, '\t').into()),
+        Format::Picture(picture) => {
+            let drawn = picture.draw(graph, target).map_err(StackError::from)?;
+            (picture.content_type(), drawn)
+        }
     };
     let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
     let headers = response.headers_mut();
-    if let Some(parts) = graph.missing_parts() {
+    if let Some(parts) = missing {
         headers.insert(PARTIAL, parts);
     }
-    let stats = &graph.stats;
     let read = format!(
         "series={}, blocks={}, files={}, rows={}",
         stats.series, stats.blocks, stats.files, stats.rows
@@ -89,5 +117,5 @@ fn write(graph: &EvaluatedGraph, format: Format) -> Response {
     if let Ok(read) = HeaderValue::from_str(&read) {
         headers.insert(READ, read);
     }
-    response
+    Ok(response)
 }

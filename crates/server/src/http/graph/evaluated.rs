@@ -79,7 +79,7 @@ pub fn expressions(
     let options = GraphOptions {
         time_zone: zone,
         common_query: params.get("cq"),
-        vocabulary: &node.vocabulary,
+        vocabulary: node.vocabulary,
         ..GraphOptions::default()
     };
     Ok((program.to_owned(), parse_graph(program, &options)?))
@@ -182,11 +182,14 @@ impl EvaluatedGraph {
     /// What the reader is to know before trusting the lines.
     pub fn notices(&self) -> Vec<String> {
         let mut notices = self.graph.warnings.clone();
-        // Promise P4: an answer that lacks a part says so.
-        for missing in &self.missing {
-            notices.push(format!("partial answer, {missing} is missing"));
-        }
+        notices.extend(self.missing_notices());
         notices
+    }
+
+    /// Promise P4: an answer that lacks a part says so.
+    pub fn missing_notices(&self) -> impl Iterator<Item = String> {
+        let missing = self.missing.iter();
+        missing.map(|part| format!("partial answer, {part} is missing"))
     }
 
     /// The parts that are missing, as a header names them; `None` when there are none.
