@@ -299,7 +299,8 @@ impl TimeSeriesExpr {
         }
     }
 
-    /// How Atlas shows it when it lists a stack: a data expression without its offset, and one type by what it is to Scala.
+    /// How Atlas shows it when it lists a stack: a data expression without its offset, one type by what it is to Scala, and one with a
+    /// word that is escaped like a text.
     pub(crate) fn stack_text(&self) -> String {
         match self {
             Self::Data(data) => {
@@ -310,6 +311,11 @@ impl TimeSeriesExpr {
             Self::Clamp {
                 bound: Bound::Min, ..
             } => "<function1>".to_owned(),
+            Self::Clamp {
+                bound: Bound::Max,
+                limit,
+                input,
+            } => format!("{input},{},\\u003aclamp-max", JavaDouble(*limit)),
             _ => self.to_string(),
         }
     }

@@ -46,7 +46,7 @@ impl SlidingDes {
         };
         let des = Des::new(training, alpha, beta);
         Ok(Self {
-            ignored: u64::try_from(ignored_millis / range.step.millis()).unwrap_or(0),
+            ignored: u64::try_from((ignored_millis / range.step.millis()) as i32).unwrap_or(0),
             turn: training.unsigned_abs(),
             at: 0,
             predicts_first: true,
