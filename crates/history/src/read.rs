@@ -1,6 +1,7 @@
 //! Reading data files: their index, and the values of selected rows.
 
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Float64Array, Int32Array, ListArray, RecordBatch};
@@ -74,11 +75,38 @@ fn open(store: &Arc<dyn ObjectStore>, file: &DataFile) -> ObjectReader {
     }
 }
 
+/// Runs a reading of a file to its end. The Parquet and Arrow readers panic on some damaged files, on schemas they do not know for one: such a
+/// file is an error like any other.
+async fn contained<T>(
+    file: &DataFile,
+    reading: impl Future<Output = Result<T, HistoryError>>,
+) -> Result<T, HistoryError> {
+    match AssertUnwindSafe(reading).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            let text = text.unwrap_or("no reason given");
+            Err(HistoryError::file(
+                &file.path,
+                &format!("it is damaged, the reader gave up: {text}"),
+            ))
+        }
+    }
+}
+
 /// Reads the tags of all rows of a file.
 ///
 /// # Errors
 /// When the file cannot be read or is not of the layout.
 pub async fn read_index(
+    store: &Arc<dyn ObjectStore>,
+    file: &DataFile,
+) -> Result<FileIndex, HistoryError> {
+    contained(file, index_of(store, file)).await
+}
+
+async fn index_of(
     store: &Arc<dyn ObjectStore>,
     file: &DataFile,
 ) -> Result<FileIndex, HistoryError> {
@@ -111,6 +139,16 @@ pub async fn read_index(
 /// # Errors
 /// When the file cannot be read, is not of the layout, or a row's values are not those that its count and sum were made of.
 pub async fn read_values(
+    store: &Arc<dyn ObjectStore>,
+    file: &DataFile,
+    index: &FileIndex,
+    rows: &RoaringBitmap,
+    row: impl FnMut(u32, &[f64]),
+) -> Result<(), HistoryError> {
+    contained(file, values_of(store, file, index, rows, row)).await
+}
+
+async fn values_of(
     store: &Arc<dyn ObjectStore>,
     file: &DataFile,
     index: &FileIndex,

@@ -1,4 +1,4 @@
-//! Atlas's publish format: a JSON object of common tags and datapoints.
+//! Atlas's publish formats.
 //!
 //! ```json
 //! {"tags": {"nf.app": "api"}, "metrics": [{"tags": {"name": "x"}, "timestamp": 1767578400000, "value": 1.5}]}
@@ -6,32 +6,94 @@
 //! Read as Atlas reads it: `tags` may come after `metrics`; a datapoint's tags go before the common ones; `start` is an alias of `timestamp`,
 //! `values` (a number, or a list whose first counts) of `value`; a value may be a text such as `"NaN"`; unknown fields of a datapoint are
 //! ignored, unknown fields of the object are refused; a tag that is no text is passed over.
+//!
+//! The same as a plain list of datapoints ([`decode_list`]), and with a table of texts ([`flat`]). Each in JSON or in Smile, Jackson's binary form of
+//! it.
 
-use std::fmt;
+pub mod flat;
+mod payload;
 
 use hesper_model::{Tags, Timestamp};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::DeserializeSeed;
 
+use self::payload::{Datapoints, INVALID_FIELD, MISMATCH, Payload, PayloadParts, RawDatapoint};
 use crate::router::{Datapoint, IngestError};
 
-/// The time of a datapoint that names none: older than anything.
-const NO_TIME: i64 = -1;
+/// How the structure of a body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// As text.
+    Json,
+    /// As Smile (<https://github.com/FasterXML/smile-format-specification>).
+    Smile,
+}
 
-/// Reads a body. An empty one has no datapoints.
+impl Encoding {
+    /// The encoding of a content type; what is not known is taken for JSON, as Atlas does.
+    pub fn of_content_type(content_type: &str) -> Self {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        match essence.eq_ignore_ascii_case("application/x-jackson-smile") {
+            true => Self::Smile,
+            false => Self::Json,
+        }
+    }
+
+    /// Reads all of a body.
+    fn read<'de, S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+        body: &'de [u8],
+    ) -> Result<S::Value, IngestError> {
+        match self {
+            Self::Json => {
+                let mut reader = serde_json::Deserializer::from_slice(body);
+                let read = seed
+                    .deserialize(&mut reader)
+                    .and_then(|read| reader.end().map(|()| read));
+                read.map_err(|e| IngestError::Unreadable(explain_json(&e)))
+            }
+            Self::Smile => {
+                let mut reader = serde_smile::Deserializer::from_slice(body);
+                let read = reader
+                    .read_header()
+                    .and_then(|()| seed.deserialize(&mut reader))
+                    .and_then(|read| reader.end().map(|()| read));
+                read.map_err(|e| IngestError::Unreadable(explain_smile(&e)))
+            }
+        }
+    }
+}
+
+/// Reads a body of the usual form, an object. An empty one has no datapoints.
 ///
 /// # Errors
 /// When it is not of the format; the text is for the sender.
-pub fn decode(body: &[u8]) -> Result<Vec<Datapoint>, IngestError> {
+pub fn decode(body: &[u8], encoding: Encoding) -> Result<Vec<Datapoint>, IngestError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Vec::new());
     }
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let payload = Payload
-        .deserialize(&mut reader)
-        .and_then(|payload| reader.end().map(|()| payload));
-    let payload = payload.map_err(|e| IngestError::Unreadable(explain(&e)))?;
-    let common = payload.common;
-    let datapoints = payload.raw.into_iter().map(|raw| {
+    Ok(whole(encoding.read(Payload, body)?))
+}
+
+/// Reads a body that is a list of datapoints.
+///
+/// # Errors
+/// When it is not of the format; the text is for the sender.
+pub fn decode_list(body: &[u8], encoding: Encoding) -> Result<Vec<Datapoint>, IngestError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Vec::new());
+    }
+    let raw = encoding.read(Datapoints, body)?;
+    Ok(whole(PayloadParts {
+        common: Vec::new(),
+        raw,
+    }))
+}
+
+/// The datapoints with all their tags.
+fn whole(parts: PayloadParts) -> Vec<Datapoint> {
+    let PayloadParts { common, raw } = parts;
+    let datapoint = |raw: RawDatapoint| {
         let mut pairs = common.clone();
         pairs.extend(raw.tags);
         Datapoint {
@@ -39,386 +101,43 @@ pub fn decode(body: &[u8]) -> Result<Vec<Datapoint>, IngestError> {
             time: Timestamp(raw.time),
             value: raw.value,
         }
-    });
-    Ok(datapoints.collect())
+    };
+    raw.into_iter().map(datapoint).collect()
 }
 
 /// Words an error as Atlas does where Atlas has words of its own.
-fn explain(error: &serde_json::Error) -> String {
+fn explain_json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text
         .rsplit_once(" at line ")
         .map_or(text.as_str(), |(text, _)| text);
+    let (line, column) = (error.line(), error.column());
     if let Some(mismatch) = text.strip_prefix(MISMATCH) {
         // The place where Atlas's reader stands: behind the opening quote of a text, behind anything else.
         let (back, text) = mismatch.split_once('|').unwrap_or(("0", mismatch));
         let back: usize = back.parse().unwrap_or(0);
-        let column = (error.column() + 1).saturating_sub(back);
-        return format!(
-            "IllegalArgumentException: {text} (line={}, col={column})",
-            error.line()
-        );
+        let column = (column + 1).saturating_sub(back);
+        return format!("IllegalArgumentException: {text} (line={line}, col={column})");
     }
-    if let Some(field) = text.strip_prefix(INVALID_FIELD) {
-        return format!("IllegalArgumentException: invalid field: '{field}'");
-    }
-    format!(
-        "StreamReadException: {text} (line={}, col={})",
-        error.line(),
-        error.column()
-    )
+    explain_field(text)
+        .unwrap_or_else(|| format!("StreamReadException: {text} (line={line}, col={column})"))
 }
 
-/// Marks an error as a value of the wrong kind; then how far back the reader stands, and the text.
-const MISMATCH: &str = "\u{1}mismatch:";
-/// Marks an error as an unknown field.
-const INVALID_FIELD: &str = "\u{1}field:";
+/// The same for Smile, which has no lines.
+fn explain_smile(error: &serde_smile::Error) -> String {
+    let text = error.to_string();
+    if let Some(mismatch) = text.strip_prefix(MISMATCH) {
+        let (_, text) = mismatch.split_once('|').unwrap_or(("0", mismatch));
+        return format!("IllegalArgumentException: {text}");
+    }
+    explain_field(&text).unwrap_or_else(|| format!("StreamReadException: {text}"))
+}
 
-fn mismatch<E: Error>(expected: &str, received: &str, back: usize) -> E {
-    E::custom(format!(
-        "{MISMATCH}{back}|expected {expected} but received {received}"
+fn explain_field(text: &str) -> Option<String> {
+    let field = text.strip_prefix(INVALID_FIELD)?;
+    Some(format!(
+        "IllegalArgumentException: invalid field: '{field}'"
     ))
-}
-
-struct RawDatapoint {
-    tags: Vec<(String, String)>,
-    time: i64,
-    value: f64,
-}
-
-#[derive(Default)]
-struct PayloadParts {
-    common: Vec<(String, String)>,
-    raw: Vec<RawDatapoint>,
-}
-
-struct Payload;
-
-impl<'de> DeserializeSeed<'de> for Payload {
-    type Value = PayloadParts;
-
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<PayloadParts, D::Error> {
-        d.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Payload {
-    type Value = PayloadParts;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with tags and metrics")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PayloadParts, A::Error> {
-        let mut parts = PayloadParts::default();
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "tags" => parts.common = map.next_value_seed(TagMap)?,
-                "metrics" => parts.raw = map.next_value_seed(Datapoints)?,
-                other => return Err(A::Error::custom(format!("{INVALID_FIELD}{other}"))),
-            }
-        }
-        Ok(parts)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<PayloadParts, A::Error> {
-        Err(mismatch("START_OBJECT", "START_ARRAY", 0))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<PayloadParts, E> {
-        Err(mismatch("START_OBJECT", "VALUE_NULL", 0))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<PayloadParts, E> {
-        Err(mismatch("START_OBJECT", "VALUE_STRING", text.len() + 1))
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<PayloadParts, E> {
-        Err(mismatch("START_OBJECT", "VALUE_TRUE", 0))
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<PayloadParts, E> {
-        Err(mismatch("START_OBJECT", "VALUE_NUMBER_INT", 0))
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<PayloadParts, E> {
-        Err(mismatch("START_OBJECT", "VALUE_NUMBER_INT", 0))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<PayloadParts, E> {
-        Err(mismatch("START_OBJECT", "VALUE_NUMBER_FLOAT", 0))
-    }
-}
-
-struct TagMap;
-
-impl<'de> DeserializeSeed<'de> for TagMap {
-    type Value = Vec<(String, String)>;
-
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
-        d.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for TagMap {
-    type Value = Vec<(String, String)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of tags")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut tags = Vec::with_capacity(8);
-        while let Some(key) = map.next_key::<String>()? {
-            if let Some(value) = map.next_value_seed(TagValue)? {
-                tags.push((key, value));
-            }
-        }
-        Ok(tags)
-    }
-}
-
-/// The text of a tag; anything else is no tag.
-struct TagValue;
-
-impl<'de> DeserializeSeed<'de> for TagValue {
-    type Value = Option<String>;
-
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
-        d.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for TagValue {
-    type Value = Option<String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a tag value")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(text.to_owned()))
-    }
-
-    fn visit_string<E: Error>(self, text: String) -> Result<Self::Value, E> {
-        Ok(Some(text))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Err(mismatch("VALUE_STRING", "START_ARRAY", 0))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Err(mismatch("VALUE_STRING", "START_OBJECT", 0))
-    }
-}
-
-struct Datapoints;
-
-impl<'de> DeserializeSeed<'de> for Datapoints {
-    type Value = Vec<RawDatapoint>;
-
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
-        d.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Datapoints {
-    type Value = Vec<RawDatapoint>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of datapoints")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut datapoints = Vec::new();
-        while let Some(datapoint) = seq.next_element_seed(OneDatapoint)? {
-            datapoints.push(datapoint);
-        }
-        Ok(datapoints)
-    }
-}
-
-struct OneDatapoint;
-
-impl<'de> DeserializeSeed<'de> for OneDatapoint {
-    type Value = RawDatapoint;
-
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<RawDatapoint, D::Error> {
-        d.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for OneDatapoint {
-    type Value = RawDatapoint;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a datapoint")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawDatapoint, A::Error> {
-        let mut datapoint = RawDatapoint {
-            tags: Vec::new(),
-            time: NO_TIME,
-            value: f64::NAN,
-        };
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "tags" => datapoint.tags = map.next_value_seed(TagMap)?,
-                "timestamp" | "start" => datapoint.time = map.next_value_seed(Time)?,
-                "value" => datapoint.value = map.next_value_seed(Value { list: false })?,
-                "values" => datapoint.value = map.next_value_seed(Value { list: true })?,
-                _ => _ = map.next_value::<IgnoredAny>()?,
-            }
-        }
-        Ok(datapoint)
-    }
-}
-
-struct Time;
-
-impl<'de> DeserializeSeed<'de> for Time {
-    type Value = i64;
-
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<i64, D::Error> {
-        d.deserialize_any(self)
-    }
-}
-
-const INTEGER: &str = "VALUE_NUMBER_INT";
-
-impl<'de> Visitor<'de> for Time {
-    type Value = i64;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a time in milliseconds")
-    }
-
-    fn visit_i64<E: Error>(self, time: i64) -> Result<i64, E> {
-        Ok(time)
-    }
-
-    fn visit_u64<E: Error>(self, time: u64) -> Result<i64, E> {
-        i64::try_from(time).map_err(|_| E::custom("a time beyond the range of milliseconds"))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<i64, E> {
-        Err(mismatch(INTEGER, "VALUE_NUMBER_FLOAT", 0))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<i64, E> {
-        Err(mismatch(INTEGER, "VALUE_STRING", text.len() + 1))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<i64, E> {
-        Err(mismatch(INTEGER, "VALUE_NULL", 0))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<i64, E> {
-        Err(mismatch(INTEGER, boolean(value), 0))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<i64, A::Error> {
-        Err(mismatch(INTEGER, "START_ARRAY", 0))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<i64, A::Error> {
-        Err(mismatch(INTEGER, "START_OBJECT", 0))
-    }
-}
-
-fn boolean(value: bool) -> &'static str {
-    if value { "VALUE_TRUE" } else { "VALUE_FALSE" }
-}
-
-/// A number, a text that is one, and for `values` also a list whose first element counts.
-struct Value {
-    list: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Value {
-    type Value = f64;
-
-    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<f64, D::Error> {
-        d.deserialize_any(self)
-    }
-}
-
-const FLOAT: &str = "VALUE_NUMBER_FLOAT";
-
-impl<'de> Visitor<'de> for Value {
-    type Value = f64;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number")
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<f64, E> {
-        Ok(value)
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<f64, E> {
-        Ok(value as f64)
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<f64, E> {
-        Ok(value as f64)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
-        let text = text.trim();
-        // Rust reads "inf" and "nan" in any case, Atlas's only the words below.
-        match text {
-            "NaN" => Ok(f64::NAN),
-            "Infinity" | "+Infinity" => Ok(f64::INFINITY),
-            "-Infinity" => Ok(f64::NEG_INFINITY),
-            _ if text.ends_with(|c: char| c.is_ascii_digit() || c == '.') => text
-                .parse()
-                .map_err(|_| E::custom(format!("not a number: \"{text}\""))),
-            _ => Err(E::custom(format!("not a number: \"{text}\""))),
-        }
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<f64, E> {
-        Err(mismatch(FLOAT, "VALUE_NULL", 0))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<f64, E> {
-        Err(mismatch(FLOAT, boolean(value), 0))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<f64, A::Error> {
-        if !self.list {
-            return Err(mismatch(FLOAT, "START_ARRAY", 0));
-        }
-        let first = seq.next_element_seed(Value { list: false })?;
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(first.unwrap_or(f64::NAN))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<f64, A::Error> {
-        Err(mismatch(FLOAT, "START_OBJECT", 0))
-    }
 }
 
 #[cfg(test)]
@@ -428,7 +147,7 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Result<Vec<(String, i64, f64)>, String> {
-        let datapoints = decode(body.as_bytes()).map_err(|e| e.to_string())?;
+        let datapoints = decode(body.as_bytes(), Encoding::Json).map_err(|e| e.to_string())?;
         let plain = |d: Datapoint| (d.tags.to_string(), d.time.0, d.value);
         Ok(datapoints.into_iter().map(plain).collect())
     }
@@ -499,15 +218,46 @@ mod tests {
         }
     }
 
+    #[test]
+    fn smile_says_the_same_as_json() {
+        let json = r#"{"tags":{"nf.app":"one"},"metrics":[
+            {"tags":{"name":"a","zz":null},"timestamp":1767578400000,"value":1.5},
+            {"tags":{"name":"b"},"start":2,"values":[7]},{"tags":{"name":"c"},"timestamp":3,"value":"NaN"}]}"#;
+        let value: serde_json::Value = serde_json::from_str(json).expect("valid");
+        let smile = serde_smile::to_vec(&value).expect("written");
+        let text = |datapoints: Vec<Datapoint>| format!("{datapoints:?}");
+        let from_smile = decode(&smile, Encoding::Smile).expect("read");
+        assert_eq!(from_smile.len(), 3);
+        assert_eq!(
+            text(from_smile),
+            text(decode(json.as_bytes(), Encoding::Json).expect("read"))
+        );
+        for end in 0..smile.len() {
+            let cut = decode(&smile[..end], Encoding::Smile);
+            assert!(end == 0 || cut.is_err(), "{end} bytes were enough");
+        }
+        assert!(decode(json.as_bytes(), Encoding::Smile).is_err());
+    }
+
+    #[test]
+    fn a_list_has_no_common_tags() {
+        let body = br#"[{"tags":{"name":"a"},"timestamp":1,"value":2.5}]"#;
+        let datapoints = decode_list(body, Encoding::Json).expect("read");
+        assert_eq!(datapoints[0].tags.to_string(), "name=a");
+        assert!(decode_list(b"{}", Encoding::Json).is_err());
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..100)) {
-            let _ = decode(&body);
+            let _ = decode(&body, Encoding::Json);
+            let _ = decode(&body, Encoding::Smile);
+            let _ = flat::decode(&body, Encoding::Json);
         }
 
         #[test]
         fn no_json_makes_it_panic(body in "[\\[\\]{}:,\"0-9.eE\\- a-z]{0,60}") {
-            let _ = decode(format!("{{\"metrics\":[{body}").as_bytes());
+            let _ = decode(format!("{{\"metrics\":[{body}").as_bytes(), Encoding::Json);
         }
     }
 }

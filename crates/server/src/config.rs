@@ -14,6 +14,7 @@ use hesper_model::validation::Limits;
 use hesper_query::QueryLimits;
 use hesper_stack::span::Span;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::ServerError;
 
@@ -63,12 +64,18 @@ pub struct Settings {
     /// Queries that run at the same time [default: 8]
     #[arg(long, env = "HESPER_MAX_RUNNING", value_name = "N")]
     pub max_running: Option<usize>,
-    /// Queries that wait for their turn; more are answered with 429 [default: 64]
+    /// Queries of one caller that run at the same time [default: half of the processors]
+    #[arg(long, env = "HESPER_MAX_RUNNING_OF_CALLER", value_name = "N")]
+    pub max_running_of_caller: Option<usize>,
+    /// Queries that wait for their turn; more are answered with 429 [default: 1024]
     #[arg(long, env = "HESPER_MAX_WAITING", value_name = "N")]
     pub max_waiting: Option<usize>,
     /// The longest that a query may take [default: 60s]
     #[arg(long, env = "HESPER_QUERY_TIMEOUT", value_name = "DURATION")]
     pub query_timeout: Option<String>,
+    /// A query that takes longer is logged and remembered [default: 1s]
+    #[arg(long, env = "HESPER_SLOW_QUERY", value_name = "DURATION")]
+    pub slow_query: Option<String>,
     /// A directory with alert rules
     #[arg(long, env = "HESPER_RULES", value_name = "DIR")]
     pub rules: Option<PathBuf>,
@@ -122,8 +129,10 @@ impl Settings {
             max_datapoints: self.max_datapoints.or(other.max_datapoints),
             max_broad_series: self.max_broad_series.or(other.max_broad_series),
             max_running: self.max_running.or(other.max_running),
+            max_running_of_caller: self.max_running_of_caller.or(other.max_running_of_caller),
             max_waiting: self.max_waiting.or(other.max_waiting),
             query_timeout: self.query_timeout.or(other.query_timeout),
+            slow_query: self.slow_query.or(other.slow_query),
             rules: self.rules.or(other.rules),
         }
     }
@@ -194,6 +203,7 @@ impl Config {
         };
         let defaults = QueryLimits::default();
         let timeout = duration("query-timeout", settings.query_timeout.as_deref(), "60s")?;
+        let slow_after = duration("slow-query", settings.slow_query.as_deref(), "1s")?;
         let query = QueryLimits {
             max_lines: settings.max_lines.unwrap_or(defaults.max_lines),
             max_datapoints: settings.max_datapoints.unwrap_or(defaults.max_datapoints),
@@ -201,11 +211,20 @@ impl Config {
                 .max_broad_series
                 .unwrap_or(defaults.max_broad_series),
             max_running: settings.max_running.unwrap_or(defaults.max_running),
+            max_running_of_caller: settings
+                .max_running_of_caller
+                .unwrap_or(defaults.max_running_of_caller),
             max_waiting: settings.max_waiting.unwrap_or(defaults.max_waiting),
             timeout: Duration::from_millis(timeout as u64),
+            slow_after: Duration::from_millis(slow_after as u64),
         };
-        if query.max_running == 0 {
-            return Err(wrong("max-running", "at least 1"));
+        for (name, limit) in [
+            ("max-running", query.max_running),
+            ("max-running-of-caller", query.max_running_of_caller),
+        ] {
+            if limit == 0 {
+                return Err(wrong(name, "at least 1"));
+            }
         }
         Ok(Self {
             http: address("http", settings.http.as_deref(), "127.0.0.1:7101")?,
@@ -217,6 +236,42 @@ impl Config {
             max_body_bytes: settings.max_body_bytes.unwrap_or(64 << 20),
             rules: settings.rules,
         })
+    }
+}
+
+impl Config {
+    /// The settings in force, by the names of the flags; durations in milliseconds end in `-ms`.
+    pub fn effective(&self) -> Map<String, Value> {
+        let millis = |d: Duration| Value::from(d.as_millis() as u64);
+        let path = |p: &Path| Value::from(p.display().to_string());
+        let settings = [
+            ("http", self.http.to_string().into()),
+            ("grpc", self.grpc.to_string().into()),
+            ("data-dir", path(&self.data_dir)),
+            ("step-ms", self.store.step.millis().into()),
+            ("shards", self.store.shards.into()),
+            ("max-age-ms", self.validation.max_age_millis.into()),
+            ("hot-window-ms", self.store.hot_window_millis.into()),
+            ("commit-interval-ms", millis(self.store.log.commit_interval)),
+            ("max-series", self.store.max_series.into()),
+            ("max-body-bytes", self.max_body_bytes.into()),
+            ("max-lines", self.query.max_lines.into()),
+            ("max-datapoints", self.query.max_datapoints.into()),
+            ("max-broad-series", self.query.max_broad_series.into()),
+            ("max-running", self.query.max_running.into()),
+            (
+                "max-running-of-caller",
+                self.query.max_running_of_caller.into(),
+            ),
+            ("max-waiting", self.query.max_waiting.into()),
+            ("query-timeout-ms", millis(self.query.timeout)),
+            ("slow-query-ms", millis(self.query.slow_after)),
+            ("rules", self.rules.as_deref().map_or(Value::Null, path)),
+        ];
+        settings
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect()
     }
 }
 
@@ -262,6 +317,19 @@ mod tests {
         });
         let defaults = Config::resolve(Settings::default());
         assert_eq!(format!("{shown:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn every_setting_can_be_looked_up() {
+        let config = Config::resolve(Settings::default()).expect("defaults");
+        let effective = config.effective();
+        for key in known_keys() {
+            let with_unit = format!("{key}-ms");
+            assert!(
+                effective.contains_key(&key) || effective.contains_key(&with_unit),
+                "{key}"
+            );
+        }
     }
 
     #[test]

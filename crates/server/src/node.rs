@@ -226,7 +226,8 @@ async fn serve_http(
     state: Arc<NodeState>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let serving = axum::serve(listener, http::routes(state)).with_graceful_shutdown(async move {
+    let service = http::routes(state).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
         // An error means that the node is gone, which is a reason to stop too.
         let _ = stopped.wait_for(|stop| *stop).await;
     });

@@ -38,6 +38,12 @@ pub enum StackError {
     /// A duration in ISO form that cannot be read.
     #[error("DateTimeParseException: {0}")]
     DateTimeParse(String),
+    /// A field of the clock that cannot be shown as a number.
+    #[error("UnsupportedTemporalTypeException: {0}")]
+    UnsupportedTemporalType(String),
+    /// A case that Atlas fails to provide for.
+    #[error("MatchError: {0}")]
+    Match(String),
     /// A time zone that is no zone at all.
     #[error("DateTimeException: {0}")]
     DateTime(String),
@@ -60,6 +66,8 @@ impl StackError {
             Self::StringIndexOutOfBounds(_) => "StringIndexOutOfBoundsException",
             Self::Arithmetic(_) => "ArithmeticException",
             Self::DateTimeParse(_) => "DateTimeParseException",
+            Self::UnsupportedTemporalType(_) => "UnsupportedTemporalTypeException",
+            Self::Match(_) => "MatchError",
             Self::DateTime(_) => "DateTimeException",
             Self::ZoneRules(_) => "ZoneRulesException",
         }
@@ -78,6 +86,8 @@ impl StackError {
             | Self::StringIndexOutOfBounds(text)
             | Self::Arithmetic(text)
             | Self::DateTimeParse(text)
+            | Self::UnsupportedTemporalType(text)
+            | Self::Match(text)
             | Self::DateTime(text)
             | Self::ZoneRules(text) => text,
         }

@@ -7,6 +7,7 @@ mod aggregate;
 mod consolidate;
 mod context;
 mod data;
+mod distinct;
 mod filter;
 mod join;
 pub mod online;
@@ -15,7 +16,8 @@ mod priority;
 mod range;
 mod series;
 
-use std::collections::{BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hesper_model::{DataSource, Tags};
@@ -26,8 +28,14 @@ pub use online::EvalState;
 pub use series::TimeSeries;
 
 use crate::error::StackError;
-use crate::expr::{Bound, DataExpr, TimeSeriesExpr, group_key};
+use crate::expr::{Bound, DataExpr, Generated, TimeSeriesExpr, group_key};
 use crate::number::JavaDouble;
+
+/// The upper ends of the buckets that samples are counted in.
+#[cfg(test)]
+pub(crate) fn buckets() -> &'static [f64] {
+    &percentiles::BUCKETS
+}
 
 /// The series that an expression yields.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +70,7 @@ pub fn evaluate_chunk(
     data: &HashMap<DataExpr, Vec<TimeSeries>>,
     state: &mut EvalState,
 ) -> Result<ResultSet, StackError> {
-    state.begin();
+    state.begin(ctx);
     let mut evaluation = Evaluation {
         ctx,
         range: ctx,
@@ -89,13 +97,14 @@ struct Evaluation<'a> {
     message: Option<String>,
 }
 
-impl Evaluation<'_> {
+impl<'a> Evaluation<'a> {
     fn series(&mut self, expr: &TimeSeriesExpr) -> Result<Vec<TimeSeries>, StackError> {
         match expr {
             TimeSeriesExpr::Data(data) => {
                 self.widened(self.data.get(data).cloned().unwrap_or_default())
             }
             TimeSeriesExpr::Constant(v) => Ok(vec![self.constant(*v)]),
+            TimeSeriesExpr::Generated(generated) => self.generated(generated),
             TimeSeriesExpr::Unary { op, input } => {
                 let step = self.ctx.step;
                 self.each(input, |values| (op.apply)(values, step))
@@ -106,12 +115,12 @@ impl Evaluation<'_> {
                 input,
             } => self.each(input, |values| clamp(values, *bound, *limit)),
             TimeSeriesExpr::Binary { op, left, right } => {
-                let l = self.series(left)?;
-                let r = self.series(right)?;
+                let l = self.operand(left)?;
+                let r = self.operand(right)?;
                 join::join(op, left, l, right, r)
             }
             TimeSeriesExpr::Aggregate { op, input } => {
-                let found = self.series_in_range(input)?;
+                let found = self.operand_in_range(input)?;
                 self.widened(vec![match found.first() {
                     None => TimeSeries::no_data(self.range),
                     Some(first) => {
@@ -128,7 +137,7 @@ impl Evaluation<'_> {
                 }])
             }
             TimeSeriesExpr::GroupBy { op, input, keys } => {
-                let found = self.series_in_range(input)?;
+                let found = self.operand_in_range(input)?;
                 let kept = common_exact_keys(input);
                 let kept = |k: &str| kept.contains(k) || keys.iter().any(|key| **key == *k);
                 let groups = grouped(found, |s| group_key(keys, &s.tags)).into_iter();
@@ -142,9 +151,7 @@ impl Evaluation<'_> {
             TimeSeriesExpr::Rename { input, from, to } => {
                 let mut found = self.series(input)?;
                 for series in &mut found {
-                    if let Some(value) = series.tags.remove(from) {
-                        series.tags.insert(to.clone(), value);
-                    }
+                    series.rename_tag(from, to);
                 }
                 Ok(found)
             }
@@ -153,6 +160,10 @@ impl Evaluation<'_> {
                 let found = self.data.get(p.data()).map_or(&[][..], Vec::as_slice);
                 self.widened(percentiles::percentiles(p, found, self.range)?)
             }
+            TimeSeriesExpr::ApproxDistinct(d) => {
+                let found = self.series_in_range(d.registers())?;
+                self.widened(distinct::distinct(d, &found, self.range)?)
+            }
             TimeSeriesExpr::Stateful { op, input } => {
                 let found = self.series_in_range(input)?;
                 let found = self.state.run(*op, found, self.range)?;
@@ -160,6 +171,38 @@ impl Evaluation<'_> {
             }
             TimeSeriesExpr::Filter(filter) => self.filter(filter),
         }
+    }
+
+    /// The series of an operand. Those that storage found are not copied.
+    fn operand(&mut self, expr: &TimeSeriesExpr) -> Result<Vec<Cow<'a, TimeSeries>>, StackError> {
+        match expr {
+            TimeSeriesExpr::Data(data) if self.ctx == self.range => {
+                let found = self.data.get(data).map_or(&[][..], Vec::as_slice);
+                Ok(found.iter().map(Cow::Borrowed).collect())
+            }
+            TimeSeriesExpr::NamedRewrite(named) => self.operand(&named.eval),
+            _ => Ok(self.series(expr)?.into_iter().map(Cow::Owned).collect()),
+        }
+    }
+
+    /// The series of an operand, over the range alone.
+    fn operand_in_range(
+        &mut self,
+        expr: &TimeSeriesExpr,
+    ) -> Result<Vec<Cow<'a, TimeSeries>>, StackError> {
+        if self.ctx == self.range {
+            return self.operand(expr);
+        }
+        let found = self.series_in_range(expr)?;
+        Ok(found.into_iter().map(Cow::Owned).collect())
+    }
+
+    fn generated(&self, generated: &Generated) -> Result<Vec<TimeSeries>, StackError> {
+        let values = generated.values(self.ctx, &self.state.range(self.range))?;
+        let label = generated.label();
+        let tags = Tags::from_pairs([("name", label.as_str())]);
+        let line = TimeSeries::labelled(tags, label, DataSource::Gauge, values);
+        Ok(vec![line])
     }
 
     fn constant(&self, v: f64) -> TimeSeries {
@@ -207,11 +250,8 @@ fn common_exact_keys(expr: &TimeSeriesExpr) -> BTreeSet<Arc<str>> {
 }
 
 /// The series by key, sorted by it; series without a key are left out.
-fn grouped(
-    found: Vec<TimeSeries>,
-    key: impl Fn(&TimeSeries) -> Option<String>,
-) -> std::collections::BTreeMap<String, Vec<TimeSeries>> {
-    let mut groups = std::collections::BTreeMap::<String, Vec<TimeSeries>>::new();
+fn grouped<S>(found: Vec<S>, key: impl Fn(&S) -> Option<String>) -> BTreeMap<String, Vec<S>> {
+    let mut groups = BTreeMap::<String, Vec<S>>::new();
     for series in found {
         if let Some(key) = key(&series) {
             groups.entry(key).or_default().push(series);

@@ -100,7 +100,14 @@ pub fn parse_graph(
 /// # Errors
 /// When the program cannot be run, or leaves anything else.
 pub fn parse_query(program: &str) -> Result<TagQuery, StackError> {
-    let mut stack = run(program, Vocabulary::named("query")?)?;
+    parse_query_with(program, Vocabulary::named("query")?)
+}
+
+pub(crate) fn parse_query_with(
+    program: &str,
+    vocabulary: &Vocabulary,
+) -> Result<TagQuery, StackError> {
+    let mut stack = run(program, vocabulary)?;
     match (stack.pop(), stack.is_empty()) {
         (Some(Value::Query(query)), true) => Ok(Arc::unwrap_or_clone(query)),
         _ => Err(StackError::IllegalState(

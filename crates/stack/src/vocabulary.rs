@@ -3,6 +3,7 @@
 //! The vocabularies build on each other, each holding the words of those before it. Where a word has several definitions, the one of the
 //! deeper vocabulary comes first, and the first that fits the stack runs.
 
+pub mod custom;
 mod data;
 mod event;
 mod filter;
@@ -16,6 +17,7 @@ mod style;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+pub use self::custom::CustomWords;
 pub(crate) use self::query::with_common_query;
 use crate::error::StackError;
 use crate::word::Word;
@@ -54,6 +56,20 @@ impl Vocabulary {
         Self::named("custom").expect("the last of the vocabularies")
     }
 
+    /// All words, with those of a configuration in place of the ones that are shipped.
+    ///
+    /// # Errors
+    /// When a word of the configuration cannot be defined.
+    ///
+    /// # Panics
+    /// Never: the vocabulary below is always there.
+    pub fn with_custom_words(config: &CustomWords) -> Result<Self, StackError> {
+        let below = Self::named("style").expect("the vocabulary below the custom one");
+        let own = custom::words(config)?.into_iter().map(Arc::new);
+        let words = below.words.iter().cloned().chain(own).collect();
+        Ok(Self::of("custom", words))
+    }
+
     /// The words for streams of events, and all that they build on: those of queries. It is none of the vocabularies that go by a name,
     /// since it has no part in graphs.
     pub fn events() -> &'static Self {
@@ -62,12 +78,12 @@ impl Vocabulary {
             for own in [standard::words(), query::words(), event::words()] {
                 words.extend(own.into_iter().map(Arc::new));
             }
-            Vocabulary::with("event", words)
+            Vocabulary::of("event", words)
         });
         &EVENTS
     }
 
-    fn with(name: &'static str, words: Vec<Arc<Word>>) -> Self {
+    fn of(name: &'static str, words: Vec<Arc<Word>>) -> Self {
         let mut by_name: HashMap<String, Vec<Arc<Word>>> = HashMap::new();
         for word in &words {
             let overloads = by_name.entry(word.name().to_owned()).or_default();
@@ -109,11 +125,13 @@ fn all() -> Vec<Vocabulary> {
                 "stateful" => stateful::words(),
                 "filter" => filter::words(),
                 "style" => style::words(),
-                // `custom` has no words of its own.
+                "custom" => {
+                    custom::words(&CustomWords::default()).expect("shipped words are valid")
+                }
                 _ => Vec::new(),
             };
             words.extend(own.into_iter().map(Arc::new));
-            Vocabulary::with(name, words.clone())
+            Vocabulary::of(name, words.clone())
         })
         .collect()
 }
@@ -138,13 +156,6 @@ mod tests {
         {
             for example in word.example_stacks() {
                 let stack = example.strip_prefix("ERROR:");
-                // Words of the examples that are not there yet.
-                let missing = |name: &str| vocabulary.overloads(name).is_none();
-                if example.contains(":random") && missing("random")
-                    || word.name() == "des-epic-viz" && missing("des-epic-signal")
-                {
-                    continue;
-                }
                 let program = format!("{},:{}", stack.unwrap_or(example), word.name());
                 let result = run(&program, vocabulary);
                 assert_eq!(result.is_err(), stack.is_some(), "{program}: {result:?}");

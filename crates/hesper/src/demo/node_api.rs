@@ -1,6 +1,7 @@
 //! The node as the world sees it: its HTTP API, asked as any viewer would.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use chrono::{DateTime, Utc};
 use hesper_server::Node;
@@ -132,8 +133,13 @@ pub struct NodeApi {
 impl NodeApi {
     /// The API of a running node.
     pub fn of(node: &Node) -> Self {
+        Self::at(node.http())
+    }
+
+    /// The API of the node that listens there.
+    pub fn at(address: SocketAddr) -> Self {
         Self {
-            base: format!("http://{}", reachable(node.http())),
+            base: format!("http://{}", reachable(address)),
         }
     }
 

@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn each_transition_of_this_run_is_news_once() {
         let since = DateTime::from_timestamp(100, 0).expect("a time");
-        let node = NodeApi::new("http://127.0.0.1:1".to_owned());
+        let node = NodeApi::at(([127, 0, 0, 1], 1).into());
         let mut watcher = Watcher::new(node, Path::new("."), Duration::from_secs(5), since);
         let history = |until: i64| {
             let all = [

@@ -83,6 +83,8 @@ impl From<QueryError> for ApiError {
             QueryError::Step(_) | QueryError::TooMuch(_) | QueryError::TooBroad { .. } => {
                 StatusCode::BAD_REQUEST
             }
+            // The client that asked is told; nginx's word for a request that was given up.
+            QueryError::Killed => StatusCode::from_u16(499).expect("three digits"),
             QueryError::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             QueryError::Timeout { .. } | QueryError::Incomplete(_) => {
                 StatusCode::SERVICE_UNAVAILABLE

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use hesper_stack::time::{GraphTime, TimeZone, time_range};
 use hesper_stack::{GraphOptions, StackError, TimeSeriesExpr, parse_graph};
 use serde::Serialize;
 
+use super::access::Caller;
 use super::csv;
 use super::error::ApiError;
 use super::json::Number;
@@ -69,11 +71,12 @@ struct Graph {
 /// In Atlas's shape.
 pub async fn graph(
     State(node): State<Arc<NodeState>>,
+    Extension(Caller(caller)): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let params = Params::read(query.as_deref());
     let format = Format::read(&params)?;
-    let graph = evaluate(&node, &params).await?;
+    let graph = evaluate(&node, &params, &caller).await?;
     if let Format::Later(name) = format {
         return Err(ApiError::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -87,7 +90,7 @@ pub async fn graph(
     Ok(written.expect("writing does not panic"))
 }
 
-async fn evaluate(node: &NodeState, params: &Params) -> Result<Graph, ApiError> {
+async fn evaluate(node: &NodeState, params: &Params, caller: &str) -> Result<Graph, ApiError> {
     let program = params
         .get("q")
         .ok_or_else(|| StackError::IllegalArgument("missing required parameter 'q'".to_owned()))?;
@@ -105,8 +108,11 @@ async fn evaluate(node: &NodeState, params: &Params) -> Result<Graph, ApiError> 
     let options = QueryOptions {
         strict: params.is_on("strict"),
         all: params.is_on("all"),
+        caller,
     };
-    let answer = node.engine.evaluate(&wanted, &ctx, options).await?;
+    let query = node.engine.evaluate(&wanted, &ctx, options);
+    let queries = node.engine.queries();
+    let answer = queries.run(program, caller, clock::now(), query).await?;
     let axis = AxisOptions {
         line_style: match params.is_on("stack") {
             true => LineStyle::Stack,

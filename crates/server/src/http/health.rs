@@ -1,9 +1,10 @@
-//! `GET /healthcheck`: which parts of the node are well.
+//! `GET /healthcheck`: which parts of the node are well; `GET /ok`: that it answers at all.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -19,4 +20,9 @@ pub async fn healthcheck(State(node): State<Arc<NodeState>>) -> Response {
         false => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, Json(json!({"log": log, "history": history}))).into_response()
+}
+
+/// The address of whoever asks.
+pub async fn ok(ConnectInfo(client): ConnectInfo<SocketAddr>) -> String {
+    client.ip().to_string()
 }

@@ -1,19 +1,21 @@
 //! Several columns made one.
 
+use std::borrow::Borrow;
+
 use hesper_model::Aggregate;
 use hesper_model::aggregate::{add_nan, max_nan, min_nan};
 
 use super::TimeSeries;
 
 /// The values of all series made one, in the order in which they come. There has to be at least one.
-pub(super) fn all(op: Aggregate, series: Vec<TimeSeries>) -> Vec<f64> {
-    let mut columns = series.into_iter().map(|s| s.values);
-    let mut total = columns.next().unwrap_or_default();
+pub(super) fn all<S: Borrow<TimeSeries>>(op: Aggregate, series: Vec<S>) -> Vec<f64> {
+    let mut columns = series.iter().map(|s| &s.borrow().values);
+    let mut total = columns.next().cloned().unwrap_or_default();
     if op == Aggregate::Count {
         total.iter_mut().for_each(|v| *v = present(*v));
     }
     for column in columns {
-        let pairs = total.iter_mut().zip(&column);
+        let pairs = total.iter_mut().zip(column);
         match op {
             Aggregate::Sum => pairs.for_each(|(t, v)| *t = add_nan(*t, *v)),
             Aggregate::Count => pairs.for_each(|(t, v)| *t = add_nan(*t, present(*v))),

@@ -14,7 +14,7 @@ use crate::expr::{Percentiles, query_label};
 use crate::number::JavaDouble;
 
 /// The upper ends of the buckets.
-static BUCKETS: LazyLock<Vec<f64>> = LazyLock::new(|| {
+pub(super) static BUCKETS: LazyLock<Vec<f64>> = LazyLock::new(|| {
     let mut ends = vec![1.0, 2.0, 3.0];
     for power in 1..=30 {
         let first: u64 = 1 << (2 * power);

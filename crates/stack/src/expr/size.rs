@@ -4,7 +4,7 @@
 use hesper_model::TagQuery;
 
 use super::named::Displayed;
-use super::{DataExpr, TimeSeriesExpr};
+use super::{DataExpr, Generated, TimeSeriesExpr};
 use crate::error::StackError;
 
 /// The largest weight, about the number of characters that the tree prints with.
@@ -100,6 +100,12 @@ impl TimeSeriesExpr {
         match self {
             Self::Data(data) => data_size(data),
             Self::Constant(_) => Size::leaf(NODE),
+            Self::Generated(Generated::TimeSpan(span)) => {
+                Size::leaf(span.start.len() + span.end.len())
+            }
+            Self::Generated(_) => Size::leaf(NODE),
+            // Both are held, and both are walked.
+            Self::ApproxDistinct(d) => d.input.size().above(d.registers().size()),
             Self::Percentiles(p) => data_size(p.data()).above(Size {
                 weight: p.percentiles().len() * NODE,
                 depth: 0,

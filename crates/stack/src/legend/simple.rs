@@ -88,7 +88,8 @@ fn visit_displayed(expr: &TimeSeriesExpr, f: &mut dyn FnMut(&TagQuery)) {
         },
         TimeSeriesExpr::Data(data) => f(&data.query),
         TimeSeriesExpr::Percentiles(p) => f(p.query()),
-        TimeSeriesExpr::Constant(_) => {}
+        TimeSeriesExpr::Constant(_) | TimeSeriesExpr::Generated(_) => {}
+        TimeSeriesExpr::ApproxDistinct(d) => visit_displayed(&d.input, f),
         TimeSeriesExpr::Binary { left, right, .. } => {
             visit_displayed(left, f);
             visit_displayed(right, f);
