@@ -12,7 +12,9 @@ use hesper_hot::log::writer::LogOptions;
 use hesper_model::Step;
 use hesper_model::validation::Limits;
 use hesper_query::QueryLimits;
+use hesper_stack::Vocabulary;
 use hesper_stack::span::Span;
+use hesper_stack::CustomWords;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -79,6 +81,9 @@ pub struct Settings {
     /// A directory with alert rules
     #[arg(long, env = "HESPER_RULES", value_name = "DIR")]
     pub rules: Option<PathBuf>,
+    /// A file, in TOML, with words and averages of your own
+    #[arg(long, env = "HESPER_WORDS", value_name = "FILE")]
+    pub words: Option<PathBuf>,
 }
 
 impl Settings {
@@ -134,6 +139,7 @@ impl Settings {
             query_timeout: self.query_timeout.or(other.query_timeout),
             slow_query: self.slow_query.or(other.slow_query),
             rules: self.rules.or(other.rules),
+            words: self.words.or(other.words),
         }
     }
 }
@@ -169,6 +175,8 @@ pub struct Config {
     pub max_body_bytes: usize,
     /// A directory with alert rules.
     pub rules: Option<PathBuf>,
+    /// A file with words of the language.
+    pub words: Option<PathBuf>,
 }
 
 impl Config {
@@ -235,11 +243,26 @@ impl Config {
             query,
             max_body_bytes: settings.max_body_bytes.unwrap_or(64 << 20),
             rules: settings.rules,
+            words: settings.words,
         })
     }
 }
 
 impl Config {
+    /// The words of the language: those of Hesper, and those that the configuration adds.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a word cannot be defined.
+    pub fn vocabulary(&self) -> Result<Vocabulary, ServerError> {
+        let Some(path) = &self.words else {
+            return Ok(Vocabulary::full().clone());
+        };
+        let wrong = |what: String| ServerError::Config(format!("{}: {what}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+        let words: CustomWords = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        Vocabulary::with_custom_words(&words).map_err(|e| wrong(e.to_string()))
+    }
+
     /// The settings in force, by the names of the flags; durations in milliseconds end in `-ms`.
     pub fn effective(&self) -> Map<String, Value> {
         let millis = |d: Duration| Value::from(d.as_millis() as u64);
@@ -267,6 +290,7 @@ impl Config {
             ("query-timeout-ms", millis(self.query.timeout)),
             ("slow-query-ms", millis(self.query.slow_after)),
             ("rules", self.rules.as_deref().map_or(Value::Null, path)),
+            ("words", self.words.as_deref().map_or(Value::Null, path)),
         ];
         settings
             .into_iter()

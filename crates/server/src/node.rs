@@ -13,6 +13,7 @@ use hesper_hot::store::Recovery;
 use hesper_ingest::Router;
 use hesper_ingest::proto::ingest_server::IngestServer;
 use hesper_query::{QueryEngine, Tiers};
+use hesper_stack::Vocabulary;
 use object_store::ObjectStore;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -50,6 +51,8 @@ pub struct NodeState {
     pub router: Arc<Router>,
     /// The way out.
     pub engine: Arc<QueryEngine>,
+    /// The words of the language.
+    pub vocabulary: Vocabulary,
     /// The alert rules and how their alerts stand.
     pub alerts: Arc<AlertRunner>,
     /// Takes windows to history.
@@ -100,6 +103,7 @@ impl Node {
         let local = |l: &TcpListener| l.local_addr().expect("a listener has an address");
         let (http, grpc) = (local(&listeners.0), local(&listeners.1));
         let state = Arc::new(NodeState {
+            vocabulary: config.vocabulary()?,
             router: Arc::new(Router::new(hot.clone(), config.validation.clone())),
             engine,
             alerts: Arc::new(alerts),

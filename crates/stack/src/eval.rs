@@ -165,7 +165,7 @@ impl<'a> Evaluation<'a> {
                 self.widened(distinct::distinct(d, &found, self.range)?)
             }
             TimeSeriesExpr::Stateful { op, input } => {
-                let found = self.series_in_range(input)?;
+                let found = self.operand_in_range(input)?;
                 let found = self.state.run(*op, found, self.range)?;
                 self.widened(found)
             }
@@ -216,12 +216,14 @@ impl<'a> Evaluation<'a> {
         input: &TimeSeriesExpr,
         f: impl Fn(&mut [f64]),
     ) -> Result<Vec<TimeSeries>, StackError> {
-        let mut found = self.series(input)?;
-        for series in &mut found {
+        let found = self.operand(input)?.into_iter();
+        let changed = found.map(|series| {
+            let mut series = series.into_owned();
             f(&mut series.values);
             series.label_by_tags();
-        }
-        Ok(found)
+            series
+        });
+        Ok(changed.collect())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The machine that runs a program: a stack, variables, words.
 
 mod operands;
+pub(crate) mod stepping;
 pub mod trace;
 
 use std::collections::BTreeMap;
@@ -148,17 +149,22 @@ impl<'v> Machine<'v> {
             if self.call_depth > MAX_CALL_DEPTH {
                 return Err(StackError::IllegalState("looping detected".to_owned()));
             }
-            if self.stack.len() > MAX_STACK {
-                return Err(StackError::IllegalState(format!(
-                    "stack overflow: stack size exceeds limit of {MAX_STACK}"
-                )));
-            }
+            self.check_stack()?;
             if at == program.len() {
                 break;
             }
             self.step(program, &mut at)?;
         }
         self.call_depth -= 1;
+        Ok(())
+    }
+
+    fn check_stack(&self) -> Result<(), StackError> {
+        if self.stack.len() > MAX_STACK {
+            return Err(StackError::IllegalState(format!(
+                "stack overflow: stack size exceeds limit of {MAX_STACK}"
+            )));
+        }
         Ok(())
     }
 

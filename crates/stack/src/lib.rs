@@ -23,6 +23,7 @@ pub mod reference;
 pub mod span;
 pub mod stats;
 pub mod strip;
+pub mod syntax;
 pub mod time;
 pub mod value;
 pub mod vocabulary;
@@ -35,4 +36,4 @@ pub use eval::{
 pub use expr::{DataAggregate, DataExpr, EventExpr, StyleExpr, TimeSeriesExpr};
 pub use normalize::normalize;
 pub use parse::{GraphOptions, parse_events, parse_graph, parse_query};
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{CustomWords, Vocabulary};

@@ -35,6 +35,29 @@ use super::EvalContext;
 use crate::error::StackError;
 use crate::expr::StatefulOp;
 
+/// What follows one series: it takes a value for each datapoint, and gives one. It defines `next` or `run`, from which the other follows.
+pub trait Machine {
+    /// Takes a value, which is NaN for a gap, and gives the result for it.
+    fn next(&mut self, v: f64) -> f64 {
+        let mut one = [v];
+        self.run(&mut one);
+        one[0]
+    }
+
+    /// Takes the next values and puts the results in their place.
+    fn run(&mut self, values: &mut [f64]) {
+        for v in values {
+            *v = self.next(*v);
+        }
+    }
+
+    /// True when it remembers nothing that a new machine would not know that is told how far the range has come.
+    fn is_empty(&self) -> bool;
+
+    /// Lets so many gaps pass before the first value: the machine is then at the place in the range that comes after them.
+    fn pass(&mut self, _gaps: u64) {}
+}
+
 /// A state machine that follows one series.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Online {
@@ -119,86 +142,67 @@ impl Online {
             StatefulOp::Derivative => Self::Derivative(Derivative::new()),
         })
     }
+}
 
-    /// Takes the next values and puts the results in their place.
-    pub fn run(&mut self, values: &mut [f64]) {
-        with_machine!(
-            self,
-            machine => values.iter_mut().for_each(|v| *v = machine.next(*v)),
-            ()
-        );
+impl Machine for Online {
+    fn run(&mut self, values: &mut [f64]) {
+        with_machine!(self, machine => machine.run(values), ());
     }
 
-    /// Lets so many gaps pass before the first value: the machine is then at the place in the range that comes after them.
-    pub fn pass(&mut self, gaps: u64) {
-        match self {
-            Self::RollingMean(machine) => machine.pass(gaps),
-            Self::RollingSum(machine) => machine.pass(gaps),
-            Self::SlidingDes(machine) => machine.pass(gaps),
-            Self::Trend(machine) => machine.pass(gaps),
-            Self::Delay(_)
-            | Self::RollingCount(_)
-            | Self::RollingExtreme(_)
-            | Self::Des(_)
-            | Self::Unchanged
-            | Self::Integral(_)
-            | Self::CumulativeMax(_)
-            | Self::Derivative(_) => {}
-        }
-    }
-
-    /// True when it remembers nothing that a new machine would not know that is told how far the range has come.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         with_machine!(self, machine => machine.is_empty(), true)
+    }
+
+    fn pass(&mut self, gaps: u64) {
+        with_machine!(self, machine => machine.pass(gaps), ());
     }
 }
 
 /// How many lines go side by side.
 const LANES: usize = 4;
 
-/// Runs each machine over its column.
+/// Runs the machines of an operator, [`LANES`] at most, each over its column.
 ///
 /// Smoothing waits for the result before at every step, so that several lines are smoothed at a time.
-pub(super) fn run_all(machines: &mut [Online], columns: &mut [&mut [f64]]) {
-    let (lanes, rest) = machines.as_chunks_mut::<LANES>();
-    let (columns, rest_columns) = columns.as_chunks_mut::<LANES>();
-    for (machines, columns) in lanes.iter_mut().zip(columns) {
-        match machines {
+fn run_side_by_side(machines: &mut [Online], columns: &mut [&mut [f64]]) {
+    match (&mut *machines, &mut *columns) {
+        (
             [
                 Online::Des(a),
                 Online::Des(b),
                 Online::Des(c),
                 Online::Des(d),
-            ] => {
-                side_by_side([a, b, c, d], columns, Des::next);
-            }
+            ],
+            [p, q, r, s],
+        ) => {
+            side_by_side([a, b, c, d], [p, q, r, s], Des::next);
+        }
+        (
             [
                 Online::SlidingDes(a),
                 Online::SlidingDes(b),
                 Online::SlidingDes(c),
                 Online::SlidingDes(d),
-            ] => side_by_side([a, b, c, d], columns, SlidingDes::next),
-            machines => one_by_one(machines, columns),
+            ],
+            [p, q, r, s],
+        ) => side_by_side([a, b, c, d], [p, q, r, s], SlidingDes::next),
+        (machines, columns) => {
+            for (machine, column) in machines.iter_mut().zip(columns) {
+                machine.run(column);
+            }
         }
-    }
-    one_by_one(rest, rest_columns);
-}
-
-fn one_by_one(machines: &mut [Online], columns: &mut [&mut [f64]]) {
-    for (machine, column) in machines.iter_mut().zip(columns) {
-        machine.run(column);
     }
 }
 
 fn side_by_side<M: Copy>(
     machines: [&mut M; LANES],
-    columns: &mut [&mut [f64]; LANES],
+    mut columns: [&mut [f64]; LANES],
     next: impl Fn(&mut M, f64) -> f64,
 ) {
     let mut now = machines.each_ref().map(|m| **m);
     let cells = columns.iter().map(|c| c.len()).min().unwrap_or(0);
     for i in 0..cells {
-        for (machine, column) in now.iter_mut().zip(&mut *columns) {
+        for (machine, column) in now.iter_mut().zip(&mut columns) {
             column[i] = next(machine, column[i]);
         }
     }

@@ -82,7 +82,8 @@ pub fn status(e: &StackError) -> u64 {
         StackError::IndexOutOfBounds(_)
         | StackError::ArrayIndexOutOfBounds(_)
         | StackError::StringIndexOutOfBounds(_)
-        | StackError::Arithmetic(_) => 500,
+        | StackError::Arithmetic(_)
+        | StackError::Match(_) => 500,
         _ => 400,
     }
 }

@@ -3,7 +3,7 @@
 use hesper_model::aggregate::{add_nan, max_nan};
 use serde::{Deserialize, Serialize};
 
-use super::exact;
+use super::{Machine, exact};
 
 /// The sum of all values so far, gaps left out.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -17,16 +17,16 @@ impl Integral {
     pub fn new() -> Self {
         Self { sum: f64::NAN }
     }
+}
 
-    /// Takes a value and gives the sum with it; NaN before the first value.
+impl Machine for Integral {
     #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
+    fn next(&mut self, v: f64) -> f64 {
         self.sum = add_nan(self.sum, v);
         self.sum
     }
 
-    /// True when there was no value yet.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.sum.is_nan()
     }
 }
@@ -49,16 +49,16 @@ impl CumulativeMax {
     pub fn new() -> Self {
         Self { highest: f64::NAN }
     }
+}
 
-    /// Takes a value and gives the highest with it; NaN before the first value.
+impl Machine for CumulativeMax {
     #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
+    fn next(&mut self, v: f64) -> f64 {
         self.highest = max_nan(self.highest, v);
         self.highest
     }
 
-    /// True when there was no value yet.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.highest.is_nan()
     }
 }

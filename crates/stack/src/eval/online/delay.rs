@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::window::Window;
+use super::{Machine, window::Window};
 use crate::error::StackError;
 
 /// Gives every value so many datapoints later; NaN before the first.
@@ -20,15 +20,14 @@ impl Delay {
         let window = Window::new(n)?;
         Ok(Self { window })
     }
+}
 
-    /// Takes a value and gives the one so many datapoints before.
-    #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
-        self.window.push(v)
+impl Machine for Delay {
+    fn run(&mut self, values: &mut [f64]) {
+        self.window.run(values, |_, gone, _, _| gone);
     }
 
-    /// True when only gaps are still to come out.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.window.present() == 0
     }
 }

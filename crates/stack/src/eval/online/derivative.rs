@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::exact;
+use super::{Machine, exact};
 
 /// Each value less the one before.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -16,15 +16,15 @@ impl Derivative {
     pub fn new() -> Self {
         Self { before: f64::NAN }
     }
+}
 
-    /// Takes a value and gives what it is more than the one before; NaN if one of them is a gap.
+impl Machine for Derivative {
     #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
+    fn next(&mut self, v: f64) -> f64 {
         v - std::mem::replace(&mut self.before, v)
     }
 
-    /// True when the last datapoint was a gap.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.before.is_nan()
     }
 }

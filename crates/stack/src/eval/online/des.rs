@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::exact;
+use super::{Machine, exact};
 
 /// Double exponential smoothing. What it gives for a time is known before the value of that time is.
 ///
@@ -36,9 +36,15 @@ impl Des {
         }
     }
 
-    /// Takes a value and gives what was predicted for it; NaN before there were enough values. A gap changes nothing.
+    /// Forgets all values.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.training, self.alpha, self.beta);
+    }
+}
+
+impl Machine for Des {
     #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
+    fn next(&mut self, v: f64) -> f64 {
         let predicted = if self.samples >= self.training {
             self.level
         } else {
@@ -60,14 +66,8 @@ impl Des {
         predicted
     }
 
-    /// True when there was no value yet.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.samples == 0
-    }
-
-    /// Forgets all values.
-    pub(super) fn reset(&mut self) {
-        *self = Self::new(self.training, self.alpha, self.beta);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::window::window_size;
+use super::{Machine, window::window_size};
 use crate::error::StackError;
 use crate::expr::binary::is_true;
 
@@ -31,10 +31,11 @@ impl RollingCount {
             count: 0,
         })
     }
+}
 
-    /// Takes a value and gives the count with it.
+impl Machine for RollingCount {
     #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
+    fn next(&mut self, v: f64) -> f64 {
         let (word, bit) = (self.at / 64, 1u64 << (self.at % 64));
         self.count -= usize::from(self.bits[word] & bit != 0);
         self.bits[word] &= !bit;
@@ -49,8 +50,7 @@ impl RollingCount {
         self.count as f64
     }
 
-    /// True when none of the last values was true.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.count == 0
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{exact, window::window_size};
+use super::{Machine, exact, window::window_size};
 use crate::error::StackError;
 
 /// The lowest, or the highest, of the last so many values, gaps left out.
@@ -50,10 +50,11 @@ impl RollingExtreme {
             candidates: VecDeque::new(),
         })
     }
+}
 
-    /// Takes a value and gives the extreme with it; NaN when all of the window are gaps.
+impl Machine for RollingExtreme {
     #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
+    fn next(&mut self, v: f64) -> f64 {
         let (number, size, highest) = (self.next, self.size, self.highest);
         self.next += 1;
         if self
@@ -73,8 +74,7 @@ impl RollingExtreme {
         self.candidates.front().map_or(f64::NAN, |c| c.value)
     }
 
-    /// True when all of the window are gaps.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.candidates.is_empty()
     }
 }

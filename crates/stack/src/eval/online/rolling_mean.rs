@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rolling_sum::RollingSum;
+use super::{Machine, RollingSum};
 use crate::error::StackError;
 
 /// The mean of those of the last so many values that are there, if enough are.
@@ -32,27 +32,26 @@ impl RollingMean {
         }
         Ok(Self { sum, least })
     }
+}
 
-    /// Takes a value and gives the mean with it; NaN when too few values are there.
-    #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
-        self.sum.push(v);
-        let (sum, count) = self.sum.sum_and_count();
-        if count >= self.least {
-            // A window is short enough for 32 bits, from which the conversion is cheaper.
-            sum / f64::from(count as u32)
-        } else {
-            f64::NAN
-        }
+impl Machine for RollingMean {
+    fn run(&mut self, values: &mut [f64]) {
+        let least = self.least;
+        self.sum.run_with(values, |sum, present| {
+            if present >= least {
+                // A window is short enough for 32 bits, from which the conversion is cheaper.
+                sum / f64::from(present as u32)
+            } else {
+                f64::NAN
+            }
+        });
     }
 
-    /// True when all of the window are gaps.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.sum.is_empty()
     }
 
-    /// Lets gaps pass before the first value.
-    pub(super) fn pass(&mut self, gaps: u64) {
+    fn pass(&mut self, gaps: u64) {
         self.sum.pass(gaps);
     }
 }

@@ -3,7 +3,8 @@
 use hesper_model::aggregate::add_nan;
 use serde::{Deserialize, Serialize};
 
-use super::{exact, window::Window};
+use super::window::{Window, sum};
+use super::{Machine, exact};
 use crate::error::StackError;
 
 /// Sums the last so many values, gaps left out.
@@ -29,62 +30,54 @@ impl RollingSum {
         Ok(Self { window, sum: 0.0 })
     }
 
-    /// Takes a value and gives the sum with it; NaN when all of the window are gaps.
-    #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
-        self.push(v);
-        if self.window.present() > 0 {
-            self.sum
-        } else {
-            f64::NAN
-        }
-    }
-
-    /// True when all of the window are gaps.
-    pub fn is_empty(&self) -> bool {
-        self.window.present() == 0
-    }
-
-    /// Lets gaps pass before the first value.
-    pub(super) fn pass(&mut self, gaps: u64) {
-        self.window.pass(gaps);
-    }
-
-    /// Takes a value.
-    #[inline]
-    pub(super) fn push(&mut self, v: f64) {
-        let gone = self.window.push(v);
-        match (gone.is_nan(), v.is_nan()) {
-            (false, false) => self.change_by(-gone + v),
-            (false, true) => self.change_by(-gone),
-            (true, false) => self.change_by(v),
-            (true, true) => {}
-        }
-        if self.window.present() == 0 {
-            self.sum = 0.0;
-        }
-    }
-
-    /// The sum, if there is any value, and how many there are.
-    #[inline]
-    pub(super) fn sum_and_count(&self) -> (f64, usize) {
-        (self.sum, self.window.present())
-    }
-
     /// How many values the window spans.
     pub(super) fn size(&self) -> usize {
         self.window.size()
     }
 
+    /// Takes the next values and puts in their place what `f` makes of the sum and the number of those in the window that are there.
     #[inline]
-    fn change_by(&mut self, delta: f64) {
-        let sum = add_nan(self.sum, delta);
-        let moved = (exponent(self.sum) - exponent(sum)).abs();
-        self.sum = if moved < EXPONENT_MOVES {
-            sum
-        } else {
-            self.window.sum()
-        };
+    pub(super) fn run_with(&mut self, values: &mut [f64], f: impl Fn(f64, usize) -> f64) {
+        let mut sum = self.sum;
+        self.window.run(values, |ring, gone, v, present| {
+            sum = changed(sum, ring, gone, v, present);
+            f(sum, present)
+        });
+        self.sum = sum;
+    }
+}
+
+impl Machine for RollingSum {
+    fn run(&mut self, values: &mut [f64]) {
+        self.run_with(
+            values,
+            |sum, present| {
+                if present > 0 { sum } else { f64::NAN }
+            },
+        );
+    }
+
+    fn is_empty(&self) -> bool {
+        self.window.present() == 0
+    }
+
+    fn pass(&mut self, gaps: u64) {
+        self.window.pass(gaps);
+    }
+}
+
+/// The sum after one value left the ring and another came.
+#[inline]
+fn changed(before: f64, ring: &[f64], gone: f64, v: f64, present: usize) -> f64 {
+    if present == 0 {
+        return 0.0;
+    }
+    let or_zero = |v: f64| if v.is_nan() { 0.0 } else { v };
+    let now = add_nan(before, or_zero(v) - or_zero(gone));
+    if (exponent(before) - exponent(now)).abs() < EXPONENT_MOVES {
+        now
+    } else {
+        sum(ring)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Des;
+use super::{Des, Machine};
 use crate::error::StackError;
 use crate::eval::EvalContext;
 
@@ -35,11 +35,15 @@ impl SlidingDes {
         range: &EvalContext,
     ) -> Result<Self, StackError> {
         let by_zero = || StackError::Arithmetic("/ by zero".to_owned());
-        let turn_millis = range.step.millis() * i64::from(training);
+        // As in Java, numbers too large wrap around.
+        let turn_millis = range.step.millis().wrapping_mul(training.into());
         let start = range.start.millis();
         let late = start.checked_rem(turn_millis).ok_or_else(by_zero)?;
         // Java's division rounds towards zero, and its remainder has the sign of the time.
-        let ignored_millis = if late == 0 { 0 } else { turn_millis - late };
+        let ignored_millis = match late {
+            0 => 0,
+            late => turn_millis.wrapping_sub(late),
+        };
         let des = Des::new(training, alpha, beta);
         Ok(Self {
             ignored: u64::try_from(ignored_millis / range.step.millis()).unwrap_or(0),
@@ -50,10 +54,11 @@ impl SlidingDes {
             second: des,
         })
     }
+}
 
-    /// Takes a value and gives what was predicted for it; NaN before there were enough values.
+impl Machine for SlidingDes {
     #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
+    fn next(&mut self, v: f64) -> f64 {
         let is_ignored = self.ignored > 0;
         self.ignored -= u64::from(is_ignored);
         let v = if is_ignored { f64::NAN } else { v };
@@ -72,13 +77,11 @@ impl SlidingDes {
         predicted
     }
 
-    /// True when neither has seen a value.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.first.is_empty() && self.second.is_empty()
     }
 
-    /// Lets gaps pass before the first value.
-    pub(super) fn pass(&mut self, gaps: u64) {
+    fn pass(&mut self, gaps: u64) {
         self.ignored = self.ignored.saturating_sub(gaps);
         let datapoints = u64::from(self.at) + gaps;
         let turns = datapoints / u64::from(self.turn);

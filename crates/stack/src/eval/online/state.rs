@@ -1,19 +1,20 @@
 //! What the operators of an expression remember between the chunks of a range.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use hesper_model::{Step, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_WINDOW, Online, run_all};
+use super::{LANES, MAX_WINDOW, Machine, Online, run_side_by_side};
 use crate::error::StackError;
 use crate::eval::{EvalContext, TimeSeries};
 use crate::expr::StatefulOp;
 
 /// What the operators of an expression remember, from one chunk of a range to the next.
 ///
-/// The chunks follow each other without a gap, at one step. A series that is missing from a chunk has gaps there; one that comes late
-/// is treated as if it had had nothing but gaps before, so that chunks add up to the whole.
+/// The chunks follow each other without a gap, at one step. A series that is missing from a chunk has gaps there, and no line; one that
+/// comes late is treated as if it had had nothing but gaps before. So chunks add up to the whole, as far as their lines go.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "SavedState", into = "SavedState")]
 pub struct EvalState {
@@ -61,7 +62,7 @@ impl EvalState {
     pub(in crate::eval) fn run(
         &mut self,
         op: StatefulOp,
-        mut found: Vec<TimeSeries>,
+        found: Vec<Cow<'_, TimeSeries>>,
         ctx: &EvalContext,
     ) -> Result<Vec<TimeSeries>, StackError> {
         if self.next == self.operators.len() {
@@ -69,36 +70,47 @@ impl EvalState {
         }
         let start = self.start.unwrap_or(ctx.start);
         let range = EvalContext { start, ..*ctx };
-        let passed = (ctx.start.millis() - start.millis()) / ctx.step.millis();
+        let passed = ctx.start.millis().saturating_sub(start.millis()) / ctx.step.millis();
         let passed = u64::try_from(passed).unwrap_or(0);
         let mut before = std::mem::take(&mut self.operators[self.next]);
-        let mut machines = found
-            .iter()
-            .map(|series| match before.remove(&series.tags) {
-                Some(tracked) => Ok(tracked.machine),
-                None => {
-                    let mut machine = Online::new(op, &range)?;
-                    if passed > 0 {
-                        machine.pass(passed);
-                    }
-                    Ok(machine)
-                }
-            })
-            .collect::<Result<Vec<Online>, StackError>>()?;
-        let mut columns: Vec<&mut [f64]> = found.iter_mut().map(|s| &mut s.values[..]).collect();
-        run_all(&mut machines, &mut columns);
         let mut after = HashMap::with_capacity(found.len());
-        for (series, machine) in found.iter_mut().zip(machines) {
-            series.label_of(op.name());
-            if !machine.is_empty() {
-                let missing = 0;
-                after.insert(series.tags.clone(), Tracked { machine, missing });
+        let mut done: Vec<TimeSeries> = Vec::with_capacity(found.len());
+        let mut found = found.into_iter().map(Cow::into_owned);
+        loop {
+            // A few lines at a time: what is copied is then still at hand.
+            let first = done.len();
+            done.extend(found.by_ref().take(LANES));
+            let lines = &mut done[first..];
+            if lines.is_empty() {
+                break;
+            }
+            let mut machines = lines
+                .iter()
+                .map(|series| match before.remove(&series.tags) {
+                    Some(tracked) => Ok(tracked.machine),
+                    None => {
+                        let mut machine = Online::new(op, &range)?;
+                        if passed > 0 {
+                            machine.pass(passed);
+                        }
+                        Ok(machine)
+                    }
+                })
+                .collect::<Result<Vec<Online>, StackError>>()?;
+            let columns = lines.iter_mut().map(|series| &mut series.values[..]);
+            run_side_by_side(&mut machines, &mut columns.collect::<Vec<_>>());
+            for (series, machine) in lines.iter_mut().zip(machines) {
+                series.label_of(op.name());
+                if !machine.is_empty() {
+                    let missing = 0;
+                    after.insert(series.tags.clone(), Tracked { machine, missing });
+                }
             }
         }
         after.extend(missing_on(before, ctx.cells()));
         self.operators[self.next] = after;
         self.next += 1;
-        Ok(found)
+        Ok(done)
     }
 }
 

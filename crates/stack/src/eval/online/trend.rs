@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{exact, window::Window};
+use super::{Machine, exact, window::Window};
 use crate::error::StackError;
 
-/// The sum of the last so many values divided by their number, gaps counted as zeros.
+/// The sum of the last so many values divided by their number, gaps counted as zeros; NaN before there were as many, and when all are
+/// gaps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Trend {
     window: Window,
@@ -27,37 +28,31 @@ impl Trend {
             seen: 0,
         })
     }
+}
 
-    /// Takes a value and gives the mean with it; NaN before there were as many datapoints as the window has, and when all are gaps.
-    #[inline]
-    pub fn next(&mut self, v: f64) -> f64 {
-        let gone = self.window.push(v);
-        if !gone.is_nan() {
-            self.sum -= gone;
-        }
-        if !v.is_nan() {
-            self.sum += v;
-        }
+impl Machine for Trend {
+    fn run(&mut self, values: &mut [f64]) {
         let size = self.window.size();
-        self.seen = (self.seen + 1).min(size);
-        if self.window.present() == 0 {
-            self.sum = 0.0;
-            return f64::NAN;
-        }
-        if self.seen < size {
-            f64::NAN
-        } else {
-            self.sum / size as f64
-        }
+        let (mut sum, mut seen) = (self.sum, self.seen);
+        self.window.run(values, |_, gone, v, present| {
+            sum -= if gone.is_nan() { 0.0 } else { gone };
+            sum += if v.is_nan() { 0.0 } else { v };
+            sum = if present == 0 { 0.0 } else { sum };
+            seen = size.min(seen + 1);
+            if seen < size || present == 0 {
+                f64::NAN
+            } else {
+                sum / size as f64
+            }
+        });
+        (self.sum, self.seen) = (sum, seen);
     }
 
-    /// True when all of the window are gaps.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.window.present() == 0
     }
 
-    /// Lets gaps pass before the first value.
-    pub(super) fn pass(&mut self, gaps: u64) {
+    fn pass(&mut self, gaps: u64) {
         self.window.pass(gaps);
         self.seen = gaps.min(self.window.size() as u64) as usize;
     }

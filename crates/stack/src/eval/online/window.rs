@@ -56,29 +56,32 @@ impl Window {
         self.present
     }
 
-    /// Takes a value and gives the one that leaves; NaN as long as none does.
+    /// Takes the next values. For each, `f` is given the ring with it, the value that left for it (NaN as long as none does), the
+    /// value, and how many in the ring are not NaN; what it gives is put in the place of the value.
     #[inline]
-    pub(super) fn push(&mut self, v: f64) -> f64 {
-        let gone = match self.values.get_mut(self.at) {
-            Some(oldest) => std::mem::replace(oldest, v),
-            None => {
-                self.values.push(v);
-                f64::NAN
-            }
-        };
-        self.at += 1;
-        if self.at == self.size {
-            self.at = 0;
+    pub(super) fn run(
+        &mut self,
+        values: &mut [f64],
+        mut f: impl FnMut(&[f64], f64, f64, usize) -> f64,
+    ) {
+        // The ring grows before the loop, so that nothing but values changes within.
+        let size = self.size;
+        let grown = size.min(self.at + values.len());
+        if self.values.len() < grown {
+            self.values.resize(grown, f64::NAN);
         }
-        self.present += usize::from(!v.is_nan());
-        self.present -= usize::from(!gone.is_nan());
-        gone
-    }
-
-    /// The sum of the values that are there, in the order in which they lie in the ring; NaN if none is.
-    pub(super) fn sum(&self) -> f64 {
-        let there = self.values.iter().filter(|v| !v.is_nan()).copied();
-        there.reduce(|a, b| a + b).unwrap_or(f64::NAN)
+        let ring = &mut self.values[..];
+        let (mut at, mut present) = (self.at, self.present);
+        for v in values {
+            let gone = std::mem::replace(&mut ring[at], *v);
+            at += 1;
+            if at == size {
+                at = 0;
+            }
+            present = present + usize::from(!v.is_nan()) - usize::from(!gone.is_nan());
+            *v = f(ring, gone, *v, present);
+        }
+        (self.at, self.present) = (at, present);
     }
 
     /// Lets so many gaps pass that a window sees which has seen nothing.
@@ -88,6 +91,12 @@ impl Window {
         self.at = (gaps % size) as usize;
         self.present = 0;
     }
+}
+
+/// The sum of the values that are there, in the order in which they lie in the ring; NaN if none is.
+pub(super) fn sum(ring: &[f64]) -> f64 {
+    let there = ring.iter().filter(|v| !v.is_nan()).copied();
+    there.reduce(|a, b| a + b).unwrap_or(f64::NAN)
 }
 
 /// A window as it is written out.
@@ -135,14 +144,20 @@ impl TryFrom<SavedWindow> for Window {
 mod tests {
     use super::*;
 
+    /// What left for each of the values.
+    fn pushed(window: &mut Window, values: &[f64]) -> Vec<String> {
+        let mut values = values.to_vec();
+        window.run(&mut values, |_, gone, _, _| gone);
+        values.iter().map(f64::to_string).collect()
+    }
+
     #[test]
     fn values_leave_in_order() {
         let mut window = Window::new(2).expect("in range");
-        let gone: Vec<String> = [1.0, f64::NAN, 3.0, 4.0, 5.0]
-            .map(|v| window.push(v).to_string())
-            .to_vec();
-        assert_eq!(gone, ["NaN", "NaN", "1", "NaN", "3"]);
-        assert_eq!((window.present(), window.sum()), (2, 9.0));
+        assert_eq!(pushed(&mut window, &[1.0]), ["NaN"]);
+        assert_eq!(pushed(&mut window, &[f64::NAN, 3.0]), ["NaN", "1"]);
+        assert_eq!(pushed(&mut window, &[4.0, 5.0]), ["NaN", "3"]);
+        assert_eq!((window.present(), sum(&window.values)), (2, 9.0));
     }
 
     #[test]
@@ -164,7 +179,7 @@ mod tests {
                 Window::new(3).expect("in range"),
             );
             (0..gaps).for_each(|_| {
-                seen.push(f64::NAN);
+                pushed(&mut seen, &[f64::NAN]);
             });
             passed.pass(gaps);
             assert_eq!(format!("{seen:?}"), format!("{passed:?}"));
