@@ -198,7 +198,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn generated(&self, generated: &Generated) -> Result<Vec<TimeSeries>, StackError> {
-        let values = generated.values(self.ctx, &self.state.range(self.ctx))?;
+        let values = generated.values(self.ctx, &self.state.range(self.range))?;
         let label = generated.label();
         let tags = Tags::from_pairs([("name", label.as_str())]);
         let line = TimeSeries::labelled(tags, label, DataSource::Gauge, values);

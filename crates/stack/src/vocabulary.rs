@@ -156,13 +156,6 @@ mod tests {
         {
             for example in word.example_stacks() {
                 let stack = example.strip_prefix("ERROR:");
-                // Words of the examples that are not there yet.
-                let missing = |name: &str| vocabulary.overloads(name).is_none();
-                if example.contains(":random") && missing("random")
-                    || word.name() == "des-epic-viz" && missing("des-epic-signal")
-                {
-                    continue;
-                }
                 let program = format!("{},:{}", stack.unwrap_or(example), word.name());
                 let result = run(&program, vocabulary);
                 assert_eq!(result.is_err(), stack.is_some(), "{program}: {result:?}");

@@ -267,7 +267,7 @@ fn run_everywhere(program: &str, with_suggestions: bool) -> Vec<StackError> {
 }
 
 /// What an error says without a part of the program.
-const SELF_EXPLANATORY: [&str; 41] = [
+const SELF_EXPLANATORY: [&str; 47] = [
     // What they are about may have been made by the program.
     "unknown statistic: ",
     "unknown encoding ",
@@ -303,6 +303,12 @@ const SELF_EXPLANATORY: [&str; 41] = [
     "too many values for key",
     "empty result for filter expression",
     "k must be positive",
+    "input must have an aggregate that can be grouped by",
+    "minimum number of values must be",
+    "invalid type specifier ",
+    "time is relative to itself",
+    "start and end time are relative to each other",
+    "start must be <= end",
     "step must be multiple",
     "step of :consolidate is too long",
     "/ by zero",

@@ -7,12 +7,13 @@ use std::collections::HashMap;
 
 use found::found_for;
 use hesper_model::{DataSource, Step, Tags, Timestamp};
+use hesper_stack::expr::StyleExpr;
 use hesper_stack::interpreter::run;
 use hesper_stack::interpreter::trace::trace;
 use hesper_stack::parse::{queries_of, suggestions};
 use hesper_stack::value::Value;
 use hesper_stack::{
-    DataGroup, EvalContext, EvalState, GraphOptions, TimeSeries, Vocabulary, data_result, evaluate,
+    DataGroup, EvalContext, EvalState, GraphOptions, Vocabulary, data_result, evaluate,
     evaluate_chunk, normalize, parse_graph,
 };
 use proptest::prelude::*;

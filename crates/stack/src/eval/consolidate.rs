@@ -253,6 +253,8 @@ mod tests {
         assert_eq!(of("1,2,:rolling-count,sum,3m,:consolidate"), ["1", "2"]);
         // A figure is of the range, and holds everywhere.
         assert_eq!(of("1,count,:stat,sum,3m,:consolidate"), ["6", "6"]);
+        assert_eq!(of("gs,ge,:time-span,sum,3m,:consolidate"), ["1", "2"]);
+        assert_eq!(of("ge-1m,ge,:time-span,sum,3m,:consolidate"), ["0", "2"]);
         // A longer step of longer steps, which reach beyond it.
         assert_eq!(of("1,sum,2m,:consolidate,sum,3m,:consolidate"), ["6", "6"]);
     }

@@ -1,4 +1,4 @@
-//! How many cases of each area have to pass. A new word raises the floors of the areas it is used in.
+//! How many cases of each area have to pass.
 
 /// Of the examples of the documentation.
 pub const DOCS_FLOORS: [(&str, usize); 1] = [("docs-static", 269)];
