@@ -79,7 +79,8 @@ impl From<StackError> for ApiError {
             StackError::IndexOutOfBounds(_)
             | StackError::ArrayIndexOutOfBounds(_)
             | StackError::StringIndexOutOfBounds(_)
-            | StackError::Arithmetic(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            | StackError::Arithmetic(_)
+            | StackError::Match(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.to_string())
