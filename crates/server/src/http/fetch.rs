@@ -154,7 +154,7 @@ impl FetchStream {
         }
         let wanted: Vec<&TimeSeriesExpr> = self.exprs.iter().map(|style| &*style.expr).collect();
         let texts: Vec<String> = self.exprs.iter().map(StyleExpr::to_string).collect();
-        let mut states = vec![EvalState::over(&self.range); wanted.len()];
+        let mut states = vec![EvalState::over(self.range); wanted.len()];
         let options = QueryOptions {
             strict: self.strict,
             all: self.all,
