@@ -78,6 +78,9 @@ pub struct Settings {
     /// A query that takes longer is logged and remembered [default: 1s]
     #[arg(long, env = "HESPER_SLOW_QUERY", value_name = "DURATION")]
     pub slow_query: Option<String>,
+    /// Publish the node's own metrics into itself; /metrics has them anyway [default: true]
+    #[arg(long, env = "HESPER_SELF_METRICS", value_name = "BOOL")]
+    pub self_metrics: Option<bool>,
     /// A directory with alert rules
     #[arg(long, env = "HESPER_RULES", value_name = "DIR")]
     pub rules: Option<PathBuf>,
@@ -138,6 +141,7 @@ impl Settings {
             max_waiting: self.max_waiting.or(other.max_waiting),
             query_timeout: self.query_timeout.or(other.query_timeout),
             slow_query: self.slow_query.or(other.slow_query),
+            self_metrics: self.self_metrics.or(other.self_metrics),
             rules: self.rules.or(other.rules),
             words: self.words.or(other.words),
         }
@@ -173,6 +177,8 @@ pub struct Config {
     pub query: QueryLimits,
     /// The largest body of an HTTP request, unpacked.
     pub max_body_bytes: usize,
+    /// Whether the node's own metrics are published into itself.
+    pub self_metrics: bool,
     /// A directory with alert rules.
     pub rules: Option<PathBuf>,
     /// A file with words of the language.
@@ -242,6 +248,7 @@ impl Config {
             validation,
             query,
             max_body_bytes: settings.max_body_bytes.unwrap_or(64 << 20),
+            self_metrics: settings.self_metrics.unwrap_or(true),
             rules: settings.rules,
             words: settings.words,
         })
@@ -291,6 +298,7 @@ impl Config {
             ("max-waiting", self.query.max_waiting.into()),
             ("query-timeout-ms", millis(self.query.timeout)),
             ("slow-query-ms", millis(self.query.slow_after)),
+            ("self-metrics", self.self_metrics.into()),
             ("rules", self.rules.as_deref().map_or(Value::Null, path)),
             ("words", self.words.as_deref().map_or(Value::Null, path)),
         ];

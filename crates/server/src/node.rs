@@ -121,8 +121,10 @@ impl Node {
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_http(listeners.0, state.clone(), stopped.clone()));
         tasks.spawn(serve_grpc(listeners.1, state.clone(), stopped.clone()));
-        let (published, until) = (state.clone(), stopped.clone());
-        tasks.spawn(async move { published.metrics.publish(grpc, until).await });
+        if state.config.self_metrics {
+            let (published, until) = (state.clone(), stopped.clone());
+            tasks.spawn(async move { published.metrics.publish(grpc, until).await });
+        }
         let (alerts, mut until) = (state.alerts.clone(), stopped.clone());
         tasks.spawn(async move {
             let stopped = async { _ = until.wait_for(|stop| *stop).await };
