@@ -4,8 +4,11 @@ use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Float64Array, Int32Array, ListArray, RecordBatch};
-use arrow::datatypes::{Float64Type, Int32Type};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, Float64Array, Int32Array, Int64Array, ListArray,
+    PrimitiveArray, RecordBatch,
+};
+use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
@@ -89,7 +92,7 @@ async fn contained<T>(
             let text = text.unwrap_or("no reason given");
             Err(HistoryError::file(
                 &file.path,
-                &format!("it is damaged, the reader gave up: {text}"),
+                format!("it is damaged, the reader gave up: {text}"),
             ))
         }
     }
@@ -161,7 +164,9 @@ async fn values_of(
     let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(open(store, file), metadata);
     let wanted = [
         layout::DIVISOR,
+        layout::BASE,
         layout::SCALED_VALUES,
+        layout::PLAIN_VALUES,
         layout::COUNT,
         layout::SUM,
     ];
@@ -219,57 +224,53 @@ fn selection(rows: &RoaringBitmap, all: usize) -> RowSelection {
     RowSelection::from(selectors)
 }
 
+/// The columns that a row's values are computed from, in format 1 or 2.
 struct ValueColumns<'a> {
     divisor: &'a Float64Array,
-    lists: &'a ListArray,
-    elements: &'a Float64Array,
+    scaled: Option<(&'a Int64Array, Elements<'a, Int64Type>)>,
+    plain: Option<Elements<'a, Float64Type>>,
+    /// Format 1: doubles that are to be divided.
+    divided: Option<Elements<'a, Float64Type>>,
     count: &'a Int32Array,
     sum: &'a Float64Array,
 }
 
 impl<'a> ValueColumns<'a> {
     fn of(batch: &'a RecordBatch) -> Result<Self, BadColumn> {
-        let column = |name: &str| {
-            batch
-                .column_by_name(name)
-                .ok_or_else(|| BadColumn(name.to_owned()))
-        };
-        let doubles = |name: &str| {
-            column(name)?
-                .as_primitive_opt::<Float64Type>()
-                .ok_or_else(|| BadColumn(name.to_owned()))
-        };
-        let bad = |name: &str| BadColumn(name.to_owned());
-        let lists = column(layout::SCALED_VALUES)?
-            .as_list_opt::<i32>()
-            .ok_or_else(|| bad(layout::SCALED_VALUES))?;
+        let scaled = list(batch, layout::SCALED_VALUES)?;
+        let doubles = scaled.value_type() == DataType::Float64;
         Ok(Self {
-            divisor: doubles(layout::DIVISOR)?,
-            lists,
-            elements: lists
-                .values()
-                .as_primitive_opt::<Float64Type>()
-                .ok_or_else(|| bad(layout::SCALED_VALUES))?,
-            count: column(layout::COUNT)?
-                .as_primitive_opt::<Int32Type>()
-                .ok_or_else(|| bad(layout::COUNT))?,
-            sum: doubles(layout::SUM)?,
+            divisor: primitive::<Float64Type>(batch, layout::DIVISOR)?,
+            scaled: (!doubles)
+                .then(|| {
+                    let base = primitive::<Int64Type>(batch, layout::BASE)?;
+                    Ok((base, Elements::of(scaled, layout::SCALED_VALUES)?))
+                })
+                .transpose()?,
+            plain: (!doubles)
+                .then(|| Elements::of(list(batch, layout::PLAIN_VALUES)?, layout::PLAIN_VALUES))
+                .transpose()?,
+            divided: doubles
+                .then(|| Elements::of(scaled, layout::SCALED_VALUES))
+                .transpose()?,
+            count: primitive::<Int32Type>(batch, layout::COUNT)?,
+            sum: primitive::<Float64Type>(batch, layout::SUM)?,
         })
     }
 
     /// Computes the values of a row and checks them against its count and sum.
     fn values(&self, row: usize, out: &mut Vec<f64>) -> Result<(), &'static str> {
-        let offsets = self.lists.value_offsets();
-        let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
         let divisor = self.divisor.value(row);
         out.clear();
-        out.extend(self.elements.values()[from..to].iter().map(|e| e / divisor));
-        if self.elements.null_count() > 0 {
-            for (i, value) in out.iter_mut().enumerate() {
-                if self.elements.is_null(from + i) {
-                    *value = f64::NAN;
-                }
-            }
+        let scaled = self.scaled.as_ref().is_some_and(|(base, elements)| {
+            let base = base.value(row);
+            elements.read(row, out, |e| base.wrapping_add(e) as f64 / divisor)
+        });
+        let found = scaled
+            || (self.plain.as_ref()).is_some_and(|e| e.read(row, out, |v| v))
+            || (self.divided.as_ref()).is_some_and(|e| e.read(row, out, |v| v / divisor));
+        if !found {
+            return Err("it has no values");
         }
         let (mut count, mut sum) = (0, None);
         for v in out.iter().filter(|v| !v.is_nan()) {
@@ -285,4 +286,61 @@ impl<'a> ValueColumns<'a> {
         }
         Ok(())
     }
+}
+
+/// A list column, with the elements of all its rows.
+pub(crate) struct Elements<'a, T: ArrowPrimitiveType> {
+    lists: &'a ListArray,
+    elements: &'a PrimitiveArray<T>,
+}
+
+impl<'a, T: ArrowPrimitiveType> Elements<'a, T> {
+    /// The elements of a column that is called `name`.
+    pub fn of(lists: &'a ListArray, name: &str) -> Result<Self, BadColumn> {
+        let elements = lists.values().as_primitive_opt::<T>();
+        let elements = elements.ok_or_else(|| BadColumn(name.to_owned()))?;
+        Ok(Self { lists, elements })
+    }
+
+    /// Appends the values of a row, NaN where there is no data; false when the row has no list here.
+    pub fn read(&self, row: usize, out: &mut Vec<f64>, value: impl Fn(T::Native) -> f64) -> bool {
+        if self.lists.is_null(row) {
+            return false;
+        }
+        let offsets = self.lists.value_offsets();
+        let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+        let begin = out.len();
+        out.extend(self.elements.values()[from..to].iter().map(|e| value(*e)));
+        if self.elements.null_count() > 0 {
+            for (i, value) in out[begin..].iter_mut().enumerate() {
+                if self.elements.is_null(from + i) {
+                    *value = f64::NAN;
+                }
+            }
+        }
+        true
+    }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, BadColumn> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| BadColumn(name.to_owned()))
+}
+
+/// A column of numbers.
+pub(crate) fn primitive<'a, T: ArrowPrimitiveType>(
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a PrimitiveArray<T>, BadColumn> {
+    column(batch, name)?
+        .as_primitive_opt::<T>()
+        .ok_or_else(|| BadColumn(name.to_owned()))
+}
+
+/// A column of lists.
+pub(crate) fn list<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ListArray, BadColumn> {
+    column(batch, name)?
+        .as_list_opt::<i32>()
+        .ok_or_else(|| BadColumn(name.to_owned()))
 }
