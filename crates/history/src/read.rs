@@ -13,7 +13,6 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector,
 };
@@ -25,14 +24,15 @@ use roaring::RoaringBitmap;
 
 use crate::file_index::{BadColumn, FileIndex, FileIndexBuilder, is_indexed};
 use crate::layout;
+use crate::objects::Objects;
 use crate::{DataFile, HistoryError};
 
 /// Rows of a record batch while reading.
 const BATCH_ROWS: usize = 4096;
 
 /// A data file on the object store, for the Parquet reader.
-struct ObjectReader {
-    store: Arc<dyn ObjectStore>,
+pub(crate) struct ObjectReader {
+    objects: Objects,
     path: Path,
     bytes: u64,
 }
@@ -43,7 +43,7 @@ fn external(error: object_store::Error) -> ParquetError {
 
 impl AsyncFileReader for ObjectReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
-        let read = async move { self.store.get_range(&self.path, range).await };
+        let read = async move { self.objects.get_range(&self.path, range).await };
         read.map(|r| r.map_err(external)).boxed()
     }
 
@@ -51,7 +51,7 @@ impl AsyncFileReader for ObjectReader {
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
-        let read = async move { self.store.get_ranges(&self.path, &ranges).await };
+        let read = async move { self.objects.get_ranges(&self.path, &ranges).await };
         read.map(|r| r.map_err(external)).boxed()
     }
 
@@ -70,9 +70,10 @@ impl AsyncFileReader for ObjectReader {
     }
 }
 
-fn open(store: &Arc<dyn ObjectStore>, file: &DataFile) -> ObjectReader {
+/// A reader of a file.
+pub(crate) fn open(objects: &Objects, file: &DataFile) -> ObjectReader {
     ObjectReader {
-        store: store.clone(),
+        objects: objects.clone(),
         path: Path::from(file.path.as_str()),
         bytes: file.bytes,
     }
@@ -80,7 +81,7 @@ fn open(store: &Arc<dyn ObjectStore>, file: &DataFile) -> ObjectReader {
 
 /// Runs a reading of a file to its end. The Parquet and Arrow readers panic on some damaged files, on schemas they do not know for one: such a
 /// file is an error like any other.
-async fn contained<T>(
+pub(crate) async fn contained<T>(
     file: &DataFile,
     reading: impl Future<Output = Result<T, HistoryError>>,
 ) -> Result<T, HistoryError> {
@@ -102,19 +103,13 @@ async fn contained<T>(
 ///
 /// # Errors
 /// When the file cannot be read or is not of the layout.
-pub async fn read_index(
-    store: &Arc<dyn ObjectStore>,
-    file: &DataFile,
-) -> Result<FileIndex, HistoryError> {
-    contained(file, index_of(store, file)).await
+pub async fn read_index(objects: &Objects, file: &DataFile) -> Result<FileIndex, HistoryError> {
+    contained(file, index_of(objects, file)).await
 }
 
-async fn index_of(
-    store: &Arc<dyn ObjectStore>,
-    file: &DataFile,
-) -> Result<FileIndex, HistoryError> {
+async fn index_of(objects: &Objects, file: &DataFile) -> Result<FileIndex, HistoryError> {
     let failed = |e: &dyn std::fmt::Display| HistoryError::file(&file.path, e);
-    let builder = ParquetRecordBatchStreamBuilder::new(open(store, file))
+    let builder = ParquetRecordBatchStreamBuilder::new(open(objects, file))
         .await
         .map_err(|e| failed(&e))?;
     let metadata = builder.metadata().clone();
@@ -142,17 +137,17 @@ async fn index_of(
 /// # Errors
 /// When the file cannot be read, is not of the layout, or a row's values are not those that its count and sum were made of.
 pub async fn read_values(
-    store: &Arc<dyn ObjectStore>,
+    objects: &Objects,
     file: &DataFile,
     index: &FileIndex,
     rows: &RoaringBitmap,
     row: impl FnMut(u32, &[f64]),
 ) -> Result<(), HistoryError> {
-    contained(file, values_of(store, file, index, rows, row)).await
+    contained(file, values_of(objects, file, index, rows, row)).await
 }
 
 async fn values_of(
-    store: &Arc<dyn ObjectStore>,
+    objects: &Objects,
     file: &DataFile,
     index: &FileIndex,
     rows: &RoaringBitmap,
@@ -161,7 +156,7 @@ async fn values_of(
     let failed = |e: &dyn std::fmt::Display| HistoryError::file(&file.path, e);
     let metadata = ArrowReaderMetadata::try_new(index.metadata.clone(), ArrowReaderOptions::new())
         .map_err(|e| failed(&e))?;
-    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(open(store, file), metadata);
+    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(open(objects, file), metadata);
     let wanted = [
         layout::DIVISOR,
         layout::BASE,
