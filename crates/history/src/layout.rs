@@ -1,4 +1,4 @@
-//! The columns of a data file. A row is a block: consecutive values of one series.
+//! The columns of a data file. A row is a block: consecutive values of one series, all in one window of sixty slots.
 //!
 //! | column | type | holds |
 //! |---|---|---|

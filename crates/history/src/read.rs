@@ -132,7 +132,7 @@ async fn index_of(objects: &Objects, file: &DataFile) -> Result<FileIndex, Histo
     Ok(index.finish(metadata))
 }
 
-/// Reads the values of rows and hands each row's to `row`, in the order of the rows. NaN is no data.
+/// Reads the values of rows and hands each row's to `row`, in the order of the rows. NaN is no data; so is what the index hides.
 ///
 /// # Errors
 /// When the file cannot be read, is not of the layout, or a row's values are not those that its count and sum were made of.
@@ -189,12 +189,23 @@ async fn values_of(
             columns
                 .values(i, &mut values)
                 .map_err(|e| failed(&format!("row {position}: {e}")))?;
+            hide(index, position, &mut values);
             row(position, &values);
         }
     }
     match positions.next() {
         None => Ok(()),
         Some(missing) => Err(failed(&format!("row {missing} is missing"))),
+    }
+}
+
+/// Takes out what the index hides of a row.
+fn hide(index: &FileIndex, row: u32, values: &mut [f64]) {
+    let first = index.row(row).first.0;
+    for hidden in index.hidden(row) {
+        let from = (hidden.first.0 - first).clamp(0, values.len() as i64) as usize;
+        let to = (hidden.last.0 + 1 - first).clamp(0, values.len() as i64) as usize;
+        values[from..to.max(from)].fill(f64::NAN);
     }
 }
 

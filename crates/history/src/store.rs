@@ -2,6 +2,7 @@
 
 mod commit;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -17,6 +18,7 @@ use roaring::RoaringBitmap;
 
 pub(crate) use commit::{Change, Fit, kind, parse_commit, parse_snapshot};
 
+use crate::deletion::Deletion;
 use crate::encode::{self, EncodedFile};
 use crate::file_index::FileIndex;
 use crate::manifest::{DataFile, Manifest};
@@ -319,20 +321,38 @@ impl History {
         }
     }
 
-    /// The index of a file, read now unless it is kept from before.
+    /// The index of a file, read now unless it is kept from before. What was deleted is not in it.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub async fn index(&self, file: &DataFile) -> Result<Arc<FileIndex>, HistoryError> {
+        let deletions = self.deletions_of(file);
+        let newest = deletions.iter().map(|d| d.commit).max();
+        let key = match newest {
+            None => Cow::Borrowed(&file.path),
+            Some(newest) => Cow::Owned(format!("{} without {newest}", file.path)),
+        };
         self.indexes
-            .get_or_insert_async(&file.path, async {
-                read::read_index(&self.objects, file).await.map(Arc::new)
+            .get_or_insert_async(&*key, async {
+                let mut index = read::read_index(&self.objects, file).await?;
+                index.hide(file, &deletions);
+                Ok(Arc::new(index))
             })
             .await
             .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Reads the values of rows of a file: see [`read::read_values`].
+    /// The deletions that hide something of a file.
+    pub(crate) fn deletions_of(&self, file: &DataFile) -> Vec<Arc<Deletion>> {
+        let manifest = self.manifest();
+        // The manifest knows by which commit the file came; whoever asks may have the entry from elsewhere.
+        match manifest.file(&file.path) {
+            Some(file) => manifest.deletions_of(file),
+            None => Vec::new(),
+        }
+    }
+
+    /// Reads the values of rows of a file: see [`read::read_values`]. What was deleted is no data.
     ///
     /// # Errors
     /// When the file cannot be read.
