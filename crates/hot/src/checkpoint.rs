@@ -7,6 +7,8 @@
 //! clients    = prefix, count u32, (client [16], sequence u64, received i64) …
 //! normaliser = prefix, count u32, (number u32, last i64, weighed i64, carry f64, previous f64) …
 //! blocks     = prefix, window i64, flush u64, last_write i64, count u32, (number u32, length u16, block) …     flush 0: not sealed
+//! feeds      = prefix, count u32, (number u32, target u32, source u8, original u64 u64 u64,
+//!              last i64, weighed i64, carry f64, previous f64) …
 //! end        = prefix, records u64                       a file without it is not whole
 //! ```
 //! Each shard is written as of its own place in the log; replay passes over the records of a shard that lie before that place. The file is
@@ -18,6 +20,7 @@ use hesper_model::{BLOCK_SLOTS, Block, Slot, Timestamp, Window};
 use crate::HotError;
 use crate::codec::{Codec, EncodedBlock};
 use crate::directory::{Directory, WriteFile};
+use crate::feed::Feed;
 use crate::log::record::{self, ClientId, Kind, Prefix, Record, RecordError};
 use crate::log::{Lsn, segment};
 use crate::normaliser::NormaliserState;
@@ -35,6 +38,7 @@ const CLIENTS: u8 = 33;
 const NORMALISER: u8 = 34;
 const BLOCKS: u8 = 35;
 const END: u8 = 36;
+const FEEDS: u8 = 37;
 
 /// Entries in one record.
 const CHUNK: usize = 4096;
@@ -126,12 +130,19 @@ impl<'a> CheckpointWriter<'a> {
                 put_prefix(out, prefix);
                 out.put_u32_le(chunk.len() as u32);
                 for s in chunk {
-                    let (last, weighed, carry, previous) = shard.normaliser[s.index()].into();
                     out.put_u32_le(s.0);
-                    out.put_i64_le(last);
-                    out.put_i64_le(weighed);
-                    out.put_f64_le(carry);
-                    out.put_f64_le(previous);
+                    put_state(out, shard.normaliser[s.index()]);
+                }
+            });
+        }
+        let feeds: Vec<_> = shard.feeds.iter().collect();
+        for chunk in feeds.chunks(CHUNK) {
+            self.put(FEEDS, |out| {
+                put_prefix(out, prefix);
+                out.put_u32_le(chunk.len() as u32);
+                for (number, feed) in chunk {
+                    record::put_way(out, *number, &feed.way);
+                    put_state(out, feed.state);
                 }
             });
         }
@@ -238,6 +249,20 @@ fn put_prefix(out: &mut Vec<u8>, prefix: Prefix) {
     out.put_u32_le(prefix.shard);
 }
 
+fn put_state(out: &mut Vec<u8>, state: NormaliserState) {
+    let (last, weighed, carry, previous) = state.into();
+    out.put_i64_le(last);
+    out.put_i64_le(weighed);
+    out.put_f64_le(carry);
+    out.put_f64_le(previous);
+}
+
+fn read_state(at: &mut &[u8]) -> Result<NormaliserState, RecordError> {
+    let (last, weighed) = (at.try_get_i64_le()?, at.try_get_i64_le()?);
+    let (carry, previous) = (at.try_get_f64_le()?, at.try_get_f64_le()?);
+    Ok((last, weighed, carry, previous).into())
+}
+
 /// What a checkpoint brings back, shard by shard.
 #[derive(Debug, PartialEq)]
 pub enum Item {
@@ -256,6 +281,8 @@ pub enum Item {
     Clients(Vec<(ClientId, ClientProgress)>),
     /// What the normaliser remembers of some series.
     Normaliser(Vec<(SeriesRef, NormaliserState)>),
+    /// Feeds with what they remember.
+    Feeds(Vec<(SeriesRef, Feed)>),
     /// Values that are not in history unless the flush is.
     Blocks {
         /// The window.
@@ -356,12 +383,18 @@ fn read_item(kind: u8, payload: &[u8], codec: &Codec) -> Result<(Prefix, Item), 
         NORMALISER => {
             let mut states = Vec::new();
             for _ in 0..at.try_get_u32_le()? {
-                let series = SeriesRef(at.try_get_u32_le()?);
-                let (last, weighed) = (at.try_get_i64_le()?, at.try_get_i64_le()?);
-                let (carry, previous) = (at.try_get_f64_le()?, at.try_get_f64_le()?);
-                states.push((series, (last, weighed, carry, previous).into()));
+                states.push((SeriesRef(at.try_get_u32_le()?), read_state(&mut at)?));
             }
             Item::Normaliser(states)
+        }
+        FEEDS => {
+            let mut feeds = Vec::new();
+            for _ in 0..at.try_get_u32_le()? {
+                let (number, way) = record::read_way(&mut at)?;
+                let state = read_state(&mut at)?;
+                feeds.push((number, Feed { way, state }));
+            }
+            Item::Feeds(feeds)
         }
         BLOCKS => read_blocks(&mut at, codec)?,
         unknown => return Err(RecordError::UnknownKind(unknown)),

@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod codec;
 pub mod directory;
 pub mod error;
+pub mod feed;
 pub mod fold;
 pub mod groups;
 pub mod log;

@@ -190,6 +190,13 @@ impl Normaliser {
         }
     }
 
+    /// The slot that a time rounds up to.
+    #[inline]
+    pub fn slot_of(&self, time: Timestamp) -> Slot {
+        let step = Step::from_millis(self.step).expect("above zero");
+        Slot(time.ceil(step).0 / self.step)
+    }
+
     /// Combines the samples of a slot; the slot that a time rounds up to, while it is the current or the previous one.
     fn bucket(
         &self,
@@ -199,10 +206,7 @@ impl Normaliser {
         combine: impl Fn(f64, f64) -> f64,
         emit: &mut impl FnMut(Slot, f64),
     ) -> Normalised {
-        let slot = Timestamp(time)
-            .ceil(Step::from_millis(self.step).expect("above zero"))
-            .0
-            / self.step;
+        let slot = self.slot_of(Timestamp(time)).0;
         if state.last == NEVER || slot > state.last {
             state.previous = if state.last != NEVER && slot == state.last + 1 {
                 state.carry

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use hesper_model::{SeriesId, Slot, Tags, Timestamp, Window};
+use hesper_model::aggregate::{add_nan, max_nan};
+use hesper_model::{DataSource, SeriesId, Slot, Tags, Timestamp, Window};
 use roaring::RoaringBitmap;
 
 use crate::codec::Codec;
+use crate::feed::Feeds;
 use crate::log::record::{ClientId, Run, Samples};
 use crate::normaliser::{Normalised, Normaliser, NormaliserState};
 use crate::series_table::{SeriesRef, SeriesTable};
@@ -44,6 +46,18 @@ pub struct Applied {
     pub repeated: u64,
 }
 
+impl Applied {
+    #[inline]
+    fn count(&mut self, outcome: Option<Normalised>) {
+        match outcome {
+            Some(Normalised::Taken) => self.taken += 1,
+            Some(Normalised::Late) => self.late += 1,
+            Some(Normalised::Duplicate) => self.duplicate += 1,
+            None => {}
+        }
+    }
+}
+
 impl std::ops::AddAssign for Applied {
     fn add_assign(&mut self, other: Self) {
         self.taken += other.taken;
@@ -57,6 +71,8 @@ impl std::ops::AddAssign for Applied {
 pub struct ShardRules<'a> {
     /// How samples become values of slots.
     pub normaliser: &'a Normaliser,
+    /// How sealed blocks are read.
+    pub codec: &'a Codec,
     /// True when history holds anything of a window: what memory makes for it from now on is not all there is.
     pub in_history: &'a dyn Fn(Window) -> bool,
 }
@@ -70,6 +86,11 @@ pub struct Shard {
     pub index: TagIndex,
     /// The normaliser's memory, by the number of the series.
     pub normaliser: Vec<NormaliserState>,
+    /// The ways into series that gather.
+    pub feeds: Feeds,
+    /// Values of sealed windows that gathering has changed. They are to be logged as back-fill: at replay the sealed window may be in history
+    /// only, and what a sample adds to is then not known.
+    pub regathered: Vec<Run>,
     /// The windows in memory.
     pub windows: BTreeMap<Window, ShardWindow>,
     /// What took effect last, by client.
@@ -100,6 +121,18 @@ impl Shard {
                 .is_some_and(|last| sequence <= last.sequence)
     }
 
+    /// True when the number belongs to a series that is known, or to a feed into one.
+    #[inline]
+    pub fn is_live(&self, series: SeriesRef) -> bool {
+        match series.is_feed() {
+            false => self.table.is_live(series),
+            true => self
+                .feeds
+                .get(series)
+                .is_some_and(|f| self.table.is_live(f.way.target)),
+        }
+    }
+
     /// Normalises datapoints and writes them to their windows. Series that are not known are passed over: the caller checks them first.
     pub fn apply_samples(&mut self, rules: &ShardRules<'_>, samples: &Samples) -> Applied {
         let mut applied = Applied::default();
@@ -114,8 +147,19 @@ impl Shard {
             };
             self.clients.insert(samples.client, progress);
         }
+        let gathers = !self.feeds.is_empty();
         let mut cursor = Cursor::new(&mut self.windows, rules, samples.received);
         for (i, (&series, &value)) in samples.series.iter().zip(&samples.values).enumerate() {
+            if gathers && (series.is_feed() || self.feeds.gathers(series)) {
+                let gathering = Gathering {
+                    table: &self.table,
+                    feeds: &mut self.feeds,
+                    regathered: &mut self.regathered,
+                };
+                let gathered = gathering.take(&mut cursor, series, samples.time(i), value);
+                applied.count(gathered);
+                continue;
+            }
             if !self.table.is_live(series) {
                 continue;
             }
@@ -126,13 +170,21 @@ impl Shard {
                 value,
                 |slot, value| cursor.write(series, slot, value),
             );
-            match normalised {
-                Normalised::Taken => applied.taken += 1,
-                Normalised::Late => applied.late += 1,
-                Normalised::Duplicate => applied.duplicate += 1,
-            }
+            applied.count(Some(normalised));
         }
+        drop(cursor);
+        self.read_regathered();
         applied
+    }
+
+    /// Takes the values of what was gathered into sealed windows as they are now, after all samples that were added.
+    fn read_regathered(&mut self) {
+        for run in &mut self.regathered {
+            let part = self.windows.get(&run.first.window());
+            let open = part.and_then(|p| p.open.as_ref());
+            let open = open.expect("what is gathered is written to open columns");
+            run.values = vec![open.value(run.series, run.first.position())];
+        }
     }
 
     /// Writes declared back-fill: values of slots, past the normaliser.
@@ -199,11 +251,22 @@ impl Shard {
         idle
     }
 
-    /// Lets series go.
-    pub fn forget(&mut self, series: &RoaringBitmap) {
-        self.table.remove(series);
-        self.index.remove(series);
-        for number in series {
+    /// The feeds that are of no more use once the `gone` series are let go: those into them, and those whose original was last sent before
+    /// `horizon`.
+    pub fn idle_feeds(&self, gone: &RoaringBitmap, horizon: Timestamp) -> RoaringBitmap {
+        self.feeds.idle(gone, horizon)
+    }
+
+    /// Lets series and feeds go.
+    pub fn forget(&mut self, numbers: &RoaringBitmap) {
+        self.feeds.remove(numbers);
+        let series: RoaringBitmap = numbers
+            .iter()
+            .filter(|n| !SeriesRef(*n).is_feed())
+            .collect();
+        self.table.remove(&series);
+        self.index.remove(&series);
+        for number in &series {
             self.normaliser[number as usize] = NormaliserState::default();
         }
     }
@@ -223,6 +286,56 @@ fn sort_key(table: &SeriesTable, symbols: &Symbols, series: SeriesRef) -> Vec<u8
         &mut key,
     );
     key
+}
+
+/// What a sample that is gathered changes, beside windows.
+struct Gathering<'a> {
+    table: &'a SeriesTable,
+    feeds: &'a mut Feeds,
+    regathered: &'a mut Vec<Run>,
+}
+
+impl Gathering<'_> {
+    /// Brings a sample into the series that gathers: that of a feed, or the series itself. `None` when it is not known.
+    fn take(
+        self,
+        cursor: &mut Cursor<'_>,
+        series: SeriesRef,
+        time: Timestamp,
+        value: f64,
+    ) -> Option<Normalised> {
+        let mut feed = match series.is_feed() {
+            true => Some(self.feeds.get_mut(series)?),
+            false => None,
+        };
+        let target = feed.as_ref().map_or(series, |f| f.way.target);
+        if !self.table.is_live(target) {
+            return None;
+        }
+        let combine = match self.table.source(target) {
+            DataSource::Gauge => max_nan,
+            _ => add_nan,
+        };
+        let (rules, mut known) = (cursor.rules, true);
+        let mut gather = |slot, value| {
+            known &= cursor.gather(target, slot, value, combine, self.regathered);
+        };
+        let normalised = match &mut feed {
+            Some(feed) if feed.way.is_of_one() => {
+                rules
+                    .normaliser
+                    .apply(&mut feed.state, feed.way.source, time, value, gather)
+            }
+            _ => {
+                gather(rules.normaliser.slot_of(time), value);
+                Normalised::Taken
+            }
+        };
+        Some(match known {
+            true => normalised,
+            false => Normalised::Late,
+        })
+    }
 }
 
 /// Writes to windows, holding on to the open columns of the last one: neighbours in a batch are neighbours in time.
@@ -261,6 +374,47 @@ impl<'a> Cursor<'a> {
                 self.held = Some((window, open));
             }
         }
+    }
+
+    /// Combines a value with what the slot of a series holds. False, with nothing changed, when that is not known: what history holds of the
+    /// window, memory does not.
+    fn gather(
+        &mut self,
+        series: SeriesRef,
+        slot: Slot,
+        value: f64,
+        combine: fn(f64, f64) -> f64,
+        regathered: &mut Vec<Run>,
+    ) -> bool {
+        if value.is_nan() {
+            return true;
+        }
+        let (window, position) = (slot.window(), slot.position());
+        let part = self.windows.get(&window);
+        let open = match &self.held {
+            Some((held, open)) if *held == window => Some(open),
+            _ => part.and_then(|p| p.open.as_ref()),
+        };
+        let mut held = open.map_or(f64::NAN, |o| o.value(series, position));
+        if held.is_nan() {
+            let sealed = part.and_then(|p| p.sealed.as_ref());
+            let block = sealed.and_then(|s| s.block(series, self.rules.codec));
+            held = block.map_or(f64::NAN, |b| b.0[position]);
+            let complete =
+                part.map_or_else(|| !(self.rules.in_history)(window), |part| part.complete);
+            if held.is_nan() && !complete {
+                return false;
+            }
+            if sealed.is_some() {
+                regathered.push(Run {
+                    series,
+                    first: slot,
+                    values: Vec::new(),
+                });
+            }
+        }
+        self.write(series, slot, combine(held, value));
+        true
     }
 
     fn switch(&mut self, window: Window) -> OpenColumns {

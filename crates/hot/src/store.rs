@@ -3,6 +3,9 @@
 //! A batch is checked, logged shard by shard, and applied to memory under the shard's lock, so that the order in the log is the order in which
 //! it took effect. It is visible to queries at once and acknowledged when the log is durable up to it.
 
+#[cfg(test)]
+mod feed_tests;
+mod listener;
 mod maintenance;
 mod recovery;
 mod tags;
@@ -14,13 +17,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use hesper_model::{SeriesId, Slot, Step, Tags, Timestamp, Window};
+use hesper_model::{DataSource, SeriesId, Slot, Step, Tags, Timestamp, Window};
 use parking_lot::{Mutex, RwLock};
 
 use crate::HotError;
 use crate::batch::{Batch, SeriesHandle};
 use crate::codec::Codec;
 use crate::directory::Directory;
+use crate::feed::{Feed, Way};
 use crate::groups::TooManyGroups;
 use crate::log::Lsn;
 use crate::log::record::{self, DEFAULT_TENANT, Kind, Prefix, Run};
@@ -32,6 +36,7 @@ use crate::series_table::SeriesRef;
 use crate::shard::{Applied, Shard, ShardRules};
 use crate::symbols::Symbols;
 
+pub use listener::SeriesListener;
 pub use maintenance::{FlushRow, MemoryStats, PendingFlush};
 pub use recovery::{InHistory, Recovery};
 
@@ -103,6 +108,7 @@ pub struct HotStore {
     symbols: Symbols,
     shards: Vec<RwLock<Shard>>,
     series: AtomicUsize,
+    feeds: AtomicUsize,
     log: Arc<Log>,
     /// Ends with the store.
     _committer: Option<Committer>,
@@ -114,6 +120,7 @@ pub struct HotStore {
     /// Held while windows are sealed, dropped, or written to a checkpoint.
     maintenance: Mutex<()>,
     stats: StoreStats,
+    listener: RwLock<Option<Arc<dyn SeriesListener>>>,
 }
 
 impl HotStore {
@@ -163,12 +170,28 @@ impl HotStore {
     fn rules<'a>(&'a self, in_history: &'a dyn Fn(Window) -> bool) -> ShardRules<'a> {
         ShardRules {
             normaliser: &self.normaliser,
+            codec: &self.codec,
             in_history,
         }
     }
 
     fn history_holds(&self, window: Window) -> bool {
         self.in_history.read().contains(&window)
+    }
+
+    /// The place of a series that is known.
+    ///
+    /// # Errors
+    /// When another series has the same id.
+    pub fn find(&self, tags: &Tags) -> Result<Option<SeriesHandle>, HotError> {
+        let id = SeriesId::of(tags);
+        let number = id.shard(self.options.shards);
+        let shard = self.shards[number as usize].read();
+        let series = shard.table.find(&self.symbols, id, tags)?;
+        Ok(series.map(|series| SeriesHandle {
+            shard: number,
+            series,
+        }))
     }
 
     /// The place of a series, which is taken in now if it is new. It is visible to queries at once.
@@ -204,13 +227,65 @@ impl HotStore {
         self.log.append(&framed)?;
         shard.add_series(&self.symbols, series, tags);
         self.series.fetch_add(1, Ordering::Relaxed);
+        self.tell(|listener| listener.added(tags));
         Ok(handle(series))
+    }
+
+    /// The way by which samples of `original` go into `target`, a series of type `sum` or `gauge` that gathers from now on; made if there is none.
+    /// The handle takes the place of a series in a batch. What a feed does with samples of a type is said at [`crate::feed`].
+    ///
+    /// # Errors
+    /// [`HotError::TooManySeries`] when series and feeds of single originals together are as many as there may be series,
+    /// [`HotError::UnknownSeries`] when the target was let go, and when the log cannot be written.
+    pub fn resolve_feed(
+        &self,
+        target: SeriesHandle,
+        source: DataSource,
+        original: &Tags,
+    ) -> Result<SeriesHandle, HotError> {
+        let way = Way::new(target.series, source, original);
+        let lock = &self.shards[target.shard as usize];
+        let handle = |series| SeriesHandle {
+            shard: target.shard,
+            series,
+        };
+        if let Some(known) = lock.read().feeds.find(&way) {
+            return Ok(handle(known));
+        }
+        let mut shard = lock.write();
+        if let Some(known) = shard.feeds.find(&way) {
+            return Ok(handle(known));
+        }
+        if !shard.table.is_live(target.series) {
+            return Err(HotError::UnknownSeries);
+        }
+        let held = self.series_count() + self.feeds.load(Ordering::Relaxed);
+        let full = HotError::TooManySeries {
+            limit: self.options.max_series,
+        };
+        let number = match shard.feeds.next() {
+            Some(number) if !way.is_of_one() || held < self.options.max_series => number,
+            _ => return Err(full),
+        };
+        let mut framed = Vec::new();
+        segment::put_record(&mut framed, Kind::Feed as u8, |out| {
+            record::put_feed(out, self.prefix(target.shard), number, &way);
+        });
+        self.log.append(&framed)?;
+        shard.feeds.insert_at(number, Feed::new(way));
+        self.feeds.fetch_add(1, Ordering::Relaxed);
+        Ok(handle(number))
+    }
+
+    /// Number of feeds.
+    pub fn feed_count(&self) -> usize {
+        self.feeds.load(Ordering::Relaxed)
     }
 
     /// True while the series of a handle is known. One that was let go has to be resolved again.
     pub fn is_live(&self, handle: SeriesHandle) -> bool {
         let shard = self.shards[handle.shard as usize].read();
-        shard.table.is_live(handle.series)
+        shard.is_live(handle.series)
     }
 
     /// Logs a batch and applies it to memory. `scratch` is overwritten and saves the allocation.
@@ -226,7 +301,7 @@ impl HotStore {
         let _none_is_let_go = self.forgetting.read();
         for (number, samples) in batch.shards() {
             let shard = self.shards[number as usize].read();
-            if !samples.series.iter().all(|s| shard.table.is_live(*s)) {
+            if !samples.series.iter().all(|s| shard.is_live(*s)) {
                 return Err(HotError::UnknownSeries);
             }
         }
@@ -250,6 +325,14 @@ impl HotStore {
             });
             done.lsn = done.lsn.max(self.log.append(scratch)?);
             done.applied += shard.apply_samples(&rules, samples);
+            if !shard.regathered.is_empty() {
+                let runs = std::mem::take(&mut shard.regathered);
+                scratch.clear();
+                segment::put_record(scratch, Kind::Load as u8, |out| {
+                    record::put_load(out, self.prefix(number), samples.received, &runs);
+                });
+                done.lsn = done.lsn.max(self.log.append(scratch)?);
+            }
         }
         let add = |counter: &AtomicU64, n: u64| _ = counter.fetch_add(n, Ordering::Relaxed);
         add(&self.stats.taken, done.applied.taken);

@@ -6,12 +6,11 @@ use hesper_hot::HotError;
 use hesper_hot::log::Lsn;
 use hesper_model::{Slot, Step, Tags, Timestamp};
 
+use crate::place::Unplaced;
 use crate::proto;
-use crate::router::{IngestError, ResolveError, Router};
+use crate::router::{ATTEMPTS, IngestError, Router};
+use crate::series_limits::Newcomer;
 use crate::stats::Reason;
-
-/// How often a request is tried again after a series it names was let go in between.
-const RESOLVE_ATTEMPTS: usize = 8;
 
 /// What became of a request.
 #[derive(Debug)]
@@ -35,14 +34,14 @@ impl Router {
         now: Timestamp,
     ) -> Result<Loaded, IngestError> {
         self.check_tenant(&request.tenant)?;
-        for _ in 0..RESOLVE_ATTEMPTS {
+        for _ in 0..ATTEMPTS {
             let mut rows = Vec::with_capacity(request.series.len());
             let mut rejects = Vec::new();
             for (index, series) in request.series.iter().enumerate() {
-                match self.load_row(series) {
+                match self.load_row(series, now) {
                     Ok(row) => rows.push(row),
-                    Err(ResolveError::Store(e)) => return Err(IngestError::Store(e)),
-                    Err(ResolveError::Refused(reason, message)) => {
+                    Err(Unplaced::Store(e)) => return Err(IngestError::Store(e)),
+                    Err(Unplaced::Refused(reason, message)) => {
                         rejects.push((
                             reason,
                             series.values.len() as u64,
@@ -79,9 +78,10 @@ impl Router {
     fn load_row(
         &self,
         series: &proto::LoadSeries,
-    ) -> Result<(hesper_hot::SeriesHandle, Slot, Vec<f64>), ResolveError> {
+        now: Timestamp,
+    ) -> Result<(hesper_hot::SeriesHandle, Slot, Vec<f64>), Unplaced> {
         let step = self.store().step();
-        let refused = |reason, message: String| Err(ResolveError::Refused(reason, message));
+        let refused = |reason, message: String| Err(Unplaced::Refused(reason, message));
         if Step::from_millis(series.step_millis) != Some(step) {
             return refused(
                 Reason::WrongStep,
@@ -107,7 +107,7 @@ impl Router {
         if let Err(r) = self.limits().check_tags(tags.iter()) {
             return refused(Reason::Rule(r.rule), r.message);
         }
-        let handle = self.resolve(&tags)?;
+        let handle = self.find_or_take_in(&tags, Newcomer::Loaded, now)?;
         Ok((handle, Slot::ending_by(start, step), series.values.clone()))
     }
 }

@@ -5,14 +5,19 @@ use std::sync::atomic::Ordering;
 
 use hesper_hot::log::Lsn;
 use hesper_hot::log::record::ClientId;
-use hesper_hot::{Batch, HotError, HotStore, SeriesHandle};
+use hesper_hot::{Batch, HotError, HotStore};
 use hesper_model::validation::{Limits, Rejection};
 use hesper_model::{Tags, Timestamp};
 
+use crate::cardinality::{Cardinality, Tally};
+use crate::place::Unplaced;
+use crate::roll_up::RollUps;
+use crate::series_limits::SeriesLimits;
+use crate::settings::{IngestSettings, InvalidSetting};
 use crate::stats::{IngestStats, Reason};
 
 /// How often a batch is tried again after a series it names was let go in between.
-const RESOLVE_ATTEMPTS: usize = 8;
+pub(crate) const ATTEMPTS: usize = 8;
 
 /// A datapoint with its tags in full.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,16 +78,45 @@ pub struct Router {
     store: Arc<HotStore>,
     limits: Limits,
     stats: IngestStats,
+    pub(crate) cardinality: Arc<Cardinality>,
+    pub(crate) limits_on_series: SeriesLimits,
+    pub(crate) roll_ups: RollUps,
 }
 
 impl Router {
-    /// A router into a store.
+    /// A router into a store, with the default settings.
     pub fn new(store: Arc<HotStore>, limits: Limits) -> Self {
-        Self {
+        Self::with_settings(store, limits, &IngestSettings::default())
+            .expect("the defaults make sense")
+    }
+
+    /// A router into a store. It hears of the store's series from now on, in the place of a router before it.
+    ///
+    /// # Errors
+    /// When a setting has no sense.
+    pub fn with_settings(
+        store: Arc<HotStore>,
+        limits: Limits,
+        settings: &IngestSettings,
+    ) -> Result<Self, InvalidSetting> {
+        let cardinality = Arc::new(Cardinality::default());
+        let limits_on_series =
+            SeriesLimits::new(settings.series_limits.clone(), &store, cardinality.clone())?;
+        let roll_ups = RollUps::new(&settings.roll_ups, &limits)?;
+        store.listen(cardinality.clone());
+        Ok(Self {
             store,
             limits,
             stats: IngestStats::default(),
-        }
+            cardinality,
+            limits_on_series,
+            roll_ups,
+        })
+    }
+
+    /// How many series and datapoints names, apps and keys have.
+    pub fn cardinality(&self) -> &Cardinality {
+        &self.cardinality
     }
 
     /// The store.
@@ -111,17 +145,6 @@ impl Router {
         }
     }
 
-    /// Finds the place of a series; a refusal comes with its reason.
-    pub(crate) fn resolve(&self, tags: &Tags) -> Result<SeriesHandle, ResolveError> {
-        let refused = |reason, e: HotError| Err(ResolveError::Refused(reason, e.to_string()));
-        match self.store.resolve(tags) {
-            Ok(handle) => Ok(handle),
-            Err(e @ HotError::TooManySeries { .. }) => refused(Reason::SeriesLimit, e),
-            Err(e @ HotError::IdCollision(_)) => refused(Reason::IdCollision, e),
-            Err(e) => Err(ResolveError::Store(e)),
-        }
-    }
-
     pub(crate) fn check(
         &self,
         tags: &Tags,
@@ -147,10 +170,14 @@ impl Router {
             .received
             .fetch_add(datapoints.len() as u64, Ordering::Relaxed);
         self.stats.batches.fetch_add(1, Ordering::Relaxed);
+        self.cardinality.tick(now);
         let mut batch = Batch::new(self.store.shards());
-        for _ in 0..RESOLVE_ATTEMPTS {
+        let mut tally = Tally::default();
+        for _ in 0..ATTEMPTS {
             let mut refused = Vec::new();
+            let mut accepted = 0;
             batch.begin(None);
+            tally.clear();
             for (index, datapoint) in datapoints.iter().enumerate() {
                 let mut refuse = |reason, message| {
                     refused.push(Refused {
@@ -163,16 +190,20 @@ impl Router {
                     refuse(Reason::Rule(r.rule), r.message);
                     continue;
                 }
-                match self.resolve(&datapoint.tags) {
-                    Ok(handle) => batch.push(handle, datapoint.time, datapoint.value),
-                    Err(ResolveError::Refused(reason, message)) => refuse(reason, message),
-                    Err(ResolveError::Store(e)) => return Err(IngestError::Store(e)),
+                match self.place(&datapoint.tags, now) {
+                    Ok(place) => {
+                        place.push(&mut batch, datapoint.time, datapoint.value);
+                        tally.add(place.class);
+                        accepted += 1;
+                    }
+                    Err(Unplaced::Refused(reason, message)) => refuse(reason, message),
+                    Err(Unplaced::Store(e)) => return Err(IngestError::Store(e)),
                 }
             }
             batch.set_origin(client, sequence, now);
             match self.store.append(&batch, &mut Vec::new()) {
                 Ok(appended) => {
-                    let accepted = batch.len() as u64;
+                    self.cardinality.count(&mut tally);
                     self.stats.accepted.fetch_add(accepted, Ordering::Relaxed);
                     refused.iter().for_each(|r| self.stats.refuse(r.reason, 1));
                     return Ok(Published {
@@ -188,12 +219,4 @@ impl Router {
         }
         Err(IngestError::Store(HotError::UnknownSeries))
     }
-}
-
-/// A series that has no place.
-pub(crate) enum ResolveError {
-    /// It may not have one.
-    Refused(Reason, String),
-    /// The store cannot say.
-    Store(HotError),
 }

@@ -11,19 +11,31 @@ pub enum Reason {
     Rule(Rule),
     /// The store holds as many series as it may.
     SeriesLimit,
+    /// The name has as many series as it may.
+    NameLimit,
+    /// The app has as many series as it may.
+    AppLimit,
+    /// More new series come in a second than may.
+    NewSeriesRate,
     /// Another series has the same id.
     IdCollision,
     /// The reference names no series of the connection.
     UnknownSeries,
     /// Declared back-fill of another step, or between two steps.
     WrongStep,
+    /// A native histogram of Prometheus, which has no place in a series of numbers.
+    NativeHistogram,
 }
 
-const OTHERS: [Reason; 4] = [
+const OTHERS: [Reason; 8] = [
     Reason::SeriesLimit,
+    Reason::NameLimit,
+    Reason::AppLimit,
+    Reason::NewSeriesRate,
     Reason::IdCollision,
     Reason::UnknownSeries,
     Reason::WrongStep,
+    Reason::NativeHistogram,
 ];
 
 impl Reason {
@@ -32,9 +44,13 @@ impl Reason {
         match self {
             Self::Rule(rule) => rule.name(),
             Self::SeriesLimit => "SeriesLimit",
+            Self::NameLimit => "NameLimit",
+            Self::AppLimit => "AppLimit",
+            Self::NewSeriesRate => "NewSeriesRate",
             Self::IdCollision => "IdCollision",
             Self::UnknownSeries => "UnknownSeries",
             Self::WrongStep => "WrongStep",
+            Self::NativeHistogram => "NativeHistogram",
         }
     }
 
@@ -42,10 +58,19 @@ impl Reason {
         match self {
             Self::Rule(rule) => rule as usize,
             Self::SeriesLimit => RULES.len(),
-            Self::IdCollision => RULES.len() + 1,
-            Self::UnknownSeries => RULES.len() + 2,
-            Self::WrongStep => RULES.len() + 3,
+            Self::NameLimit => RULES.len() + 1,
+            Self::AppLimit => RULES.len() + 2,
+            Self::NewSeriesRate => RULES.len() + 3,
+            Self::IdCollision => RULES.len() + 4,
+            Self::UnknownSeries => RULES.len() + 5,
+            Self::WrongStep => RULES.len() + 6,
+            Self::NativeHistogram => RULES.len() + 7,
         }
+    }
+
+    /// True when the same may be taken a little later.
+    pub const fn is_temporary(self) -> bool {
+        matches!(self, Self::NewSeriesRate)
     }
 
     /// All reasons.
@@ -61,6 +86,8 @@ pub struct IngestStats {
     pub received: AtomicU64,
     /// Datapoints handed to the store.
     pub accepted: AtomicU64,
+    /// Datapoints that say that there is no data: NaN, and the marks of series that end.
+    pub no_data: AtomicU64,
     /// Batches that arrived.
     pub batches: AtomicU64,
     /// Requests and messages that could not be read.
@@ -91,6 +118,6 @@ mod tests {
             stats.refuse(reason, i as u64 + 1);
         }
         let counts: Vec<u64> = stats.refused().map(|(_, n)| n).collect();
-        assert_eq!(counts, (1..=12).collect::<Vec<_>>());
+        assert_eq!(counts, (1..=16).collect::<Vec<_>>());
     }
 }

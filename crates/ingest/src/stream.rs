@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 
 use hesper_hot::log::Lsn;
 use hesper_hot::log::record::ClientId;
-use hesper_hot::{Batch, HotError, SeriesHandle};
+use hesper_hot::{Batch, HotError};
 use hesper_model::{Tags, Timestamp};
 
+use crate::cardinality::Tally;
+use crate::place::{Place, Unplaced};
 use crate::proto;
-use crate::router::{IngestError, ResolveError, Router};
+use crate::router::{ATTEMPTS, IngestError, Router};
 use crate::stats::Reason;
 
 /// More datapoints in one batch are refused.
@@ -18,8 +20,11 @@ pub const MAX_BATCH_DATAPOINTS: usize = 200_000;
 /// Strings and series that a connection may define.
 const MAX_TABLE: usize = 8_000_000;
 
-/// How often a batch is tried again after a series it names was let go in between.
-const RESOLVE_ATTEMPTS: usize = 8;
+/// How long a series that a limit refused stays refused before it is looked at again.
+const REFUSED_MILLIS: i64 = 10_000;
+
+/// The same where the limit is one of time.
+const REFUSED_FOR_NOW_MILLIS: i64 = 1_000;
 
 /// Rejects named one by one in an acknowledgement; all are counted.
 const MAX_NAMED_REJECTS: usize = 100;
@@ -33,18 +38,38 @@ pub struct Connection {
     /// The references of the batch before.
     refs: Vec<u32>,
     batch: Batch,
+    tally: Tally,
     scratch: Vec<u8>,
+    /// When a series that was refused is to be looked at again, if any is.
+    look_again: Option<Timestamp>,
 }
 
 /// A series of the connection's table.
 struct Series {
     tags: Tags,
-    place: Place,
+    place: Result<Place, Refused>,
 }
 
-enum Place {
-    Known(SeriesHandle),
-    Refused(Reason, String),
+struct Refused {
+    reason: Reason,
+    message: String,
+    /// When it may be otherwise.
+    until: Option<Timestamp>,
+}
+
+impl Refused {
+    fn new(reason: Reason, message: String, now: Timestamp) -> Self {
+        let millis = match reason {
+            Reason::NewSeriesRate => Some(REFUSED_FOR_NOW_MILLIS),
+            Reason::SeriesLimit | Reason::NameLimit | Reason::AppLimit => Some(REFUSED_MILLIS),
+            _ => None,
+        };
+        Self {
+            reason,
+            message,
+            until: millis.map(|m| now.plus_millis(m)),
+        }
+    }
 }
 
 /// What became of a batch.
@@ -78,7 +103,9 @@ impl Connection {
             symbols: Vec::new(),
             series: Vec::new(),
             refs: Vec::new(),
+            tally: Tally::default(),
             scratch: Vec::new(),
+            look_again: None,
         })
     }
 
@@ -90,6 +117,7 @@ impl Connection {
     /// # Errors
     /// When the batch cannot be read or the store cannot take it; none of its datapoints has changed anything then.
     pub fn take(&mut self, batch: &mut proto::Batch, now: Timestamp) -> Result<Taken, IngestError> {
+        self.router.cardinality.tick(now);
         let result = self
             .define(batch, now)
             .and_then(|()| self.apply(batch, now));
@@ -137,19 +165,50 @@ impl Connection {
         ))
     }
 
-    fn place_of(&self, tags: &Tags, now: Timestamp) -> Result<Place, IngestError> {
+    fn place_of(
+        &mut self,
+        tags: &Tags,
+        now: Timestamp,
+    ) -> Result<Result<Place, Refused>, IngestError> {
         // The age is that of the datapoints, checked with each batch.
-        if let Err(rejection) = self.router.check(tags, now, now) {
-            return Ok(Place::Refused(
-                Reason::Rule(rejection.rule),
-                rejection.message,
-            ));
+        let placed = match self.router.check(tags, now, now) {
+            Ok(()) => self.router.place(tags, now),
+            Err(r) => Err(Unplaced::Refused(Reason::Rule(r.rule), r.message)),
+        };
+        match placed {
+            Ok(place) => Ok(Ok(place)),
+            Err(Unplaced::Refused(reason, message)) => {
+                let refused = Refused::new(reason, message, now);
+                let sooner = self.look_again.into_iter().chain(refused.until).min();
+                self.look_again = sooner;
+                Ok(Err(refused))
+            }
+            Err(Unplaced::Store(e)) => Err(IngestError::Store(e)),
         }
-        match self.router.resolve(tags) {
-            Ok(handle) => Ok(Place::Known(handle)),
-            Err(ResolveError::Refused(reason, message)) => Ok(Place::Refused(reason, message)),
-            Err(ResolveError::Store(e)) => Err(IngestError::Store(e)),
+    }
+
+    /// Looks again at the series that a limit refused a while ago.
+    fn look_again(&mut self, now: Timestamp) -> Result<(), IngestError> {
+        if self.look_again.is_none_or(|when| now < when) {
+            return Ok(());
         }
+        self.look_again = None;
+        for number in 0..self.series.len() {
+            let Err(Refused {
+                until: Some(until), ..
+            }) = &self.series[number].place
+            else {
+                continue;
+            };
+            let until = *until;
+            if until > now {
+                self.look_again = self.look_again.into_iter().chain([until]).min();
+                continue;
+            }
+            let tags = self.series[number].tags.clone();
+            self.series[number].place = self.place_of(&tags, now)?;
+        }
+        Ok(())
     }
 
     fn apply(&mut self, batch: &mut proto::Batch, now: Timestamp) -> Result<Taken, IngestError> {
@@ -172,9 +231,12 @@ impl Connection {
         stats.batches.fetch_add(1, Ordering::Relaxed);
         let time = Timestamp(batch.time_millis);
         let too_old = router.limits().check_age(time, now).err();
-        for _ in 0..RESOLVE_ATTEMPTS {
+        self.look_again(now)?;
+        for _ in 0..ATTEMPTS {
             let mut rejects = Rejects::new(batch.sequence);
+            let (mut accepted, mut no_data) = (0, 0);
             self.batch.begin(Some(time));
+            self.tally.clear();
             for (&number, &value) in self.refs.iter().zip(&batch.values) {
                 let Some(series) = self.series.get(number as usize) else {
                     rejects.add(
@@ -185,18 +247,21 @@ impl Connection {
                     continue;
                 };
                 match (&series.place, &too_old) {
-                    (Place::Refused(reason, message), _) => rejects.add(number, *reason, message),
+                    (Err(refused), _) => rejects.add(number, refused.reason, &refused.message),
                     (_, Some(age)) => rejects.add(number, Reason::Rule(age.rule), &age.message),
-                    (Place::Known(handle), None) if !value.is_nan() => {
-                        self.batch.push(*handle, time, value);
+                    (Ok(place), None) if !value.is_nan() => {
+                        place.push(&mut self.batch, time, value);
+                        self.tally.add(place.class);
+                        accepted += 1;
                     }
-                    (Place::Known(_), None) => {}
+                    (Ok(_), None) => no_data += 1,
                 }
             }
             self.batch.set_origin(self.client, batch.sequence, now);
             match router.store().append(&self.batch, &mut self.scratch) {
                 Ok(appended) => {
-                    let accepted = self.batch.len() as u64;
+                    router.cardinality.count(&mut self.tally);
+                    stats.no_data.fetch_add(no_data, Ordering::Relaxed);
                     stats.accepted.fetch_add(accepted, Ordering::Relaxed);
                     for (reason, count) in &rejects.counts {
                         stats.refuse(*reason, *count);
@@ -221,11 +286,12 @@ impl Connection {
             let Some(series) = self.series.get(number) else {
                 continue;
             };
-            if let Place::Known(handle) = series.place
-                && !self.router.store().is_live(handle)
+            let is_live = |handle| self.router.store().is_live(handle);
+            if let Ok(place) = series.place
+                && !place.handles().all(is_live)
             {
-                let place = self.place_of(&series.tags, now)?;
-                self.series[number].place = place;
+                let tags = series.tags.clone();
+                self.series[number].place = self.place_of(&tags, now)?;
             }
         }
         Ok(())

@@ -7,13 +7,15 @@
 //!           time i64 (once, or count times), number u32 …, value f64 …        published datapoints, before normalisation
 //! load    = received i64, count u32, (number u32, first slot i64, count u32, value f64 …) …       declared back-fill
 //! seal    = window i64, flush u64                                the shard's part of a window is sealed for a flush
-//! forget  = count u32, number u32 …                              series leave the shard
+//! forget  = count u32, number u32 …                              series and feeds leave the shard
+//! feed    = number u32, target u32, source u8, original u64 u64 u64              a feed gets its number
 //! ```
 //! All numbers are little-endian. Times are in milliseconds. A client of zeros publishes without identity.
 
 use bytes::{Buf, BufMut, TryGetError};
-use hesper_model::{Slot, Tags, Timestamp, Window};
+use hesper_model::{DataSource, Slot, Tags, Timestamp, Window};
 
+use crate::feed::{Original, Way};
 use crate::series_table::SeriesRef;
 use crate::window::FlushId;
 
@@ -32,8 +34,10 @@ pub enum Kind {
     Load = 3,
     /// A shard's part of a window is sealed.
     Seal = 4,
-    /// Series leave.
+    /// Series and feeds leave.
     Forget = 5,
+    /// A feed gets its number.
+    Feed = 6,
 }
 
 /// Who published: 16 random bytes of a client's process.
@@ -82,8 +86,15 @@ pub enum Record {
         /// The flush.
         flush: FlushId,
     },
-    /// Series leave the shard.
+    /// Series and feeds leave the shard.
     Forget(Vec<SeriesRef>),
+    /// A feed gets its number.
+    Feed {
+        /// The number.
+        number: SeriesRef,
+        /// From where to where it goes.
+        way: Way,
+    },
 }
 
 /// Published datapoints of one shard.
@@ -144,6 +155,12 @@ pub enum RecordError {
     /// A tag is not UTF-8.
     #[error("a tag is not UTF-8")]
     NotText,
+    /// The type of a feed is not known.
+    #[error("feeds of type {0} are not known to this version")]
+    UnknownSource(u8),
+    /// The number of a feed is that of a series, or its target is a feed.
+    #[error("the number {0} is no feed's, or it feeds another feed")]
+    NoFeed(u32),
 }
 
 impl From<TryGetError> for RecordError {
@@ -217,6 +234,41 @@ pub fn put_forget(out: &mut Vec<u8>, prefix: Prefix, series: &[SeriesRef]) {
     series.iter().for_each(|s| out.put_u32_le(s.0));
 }
 
+/// Appends the payload of a [`Kind::Feed`] record.
+pub fn put_feed(out: &mut Vec<u8>, prefix: Prefix, number: SeriesRef, way: &Way) {
+    put_prefix(out, prefix);
+    put_way(out, number, way);
+}
+
+/// Appends a feed without what it remembers.
+pub(crate) fn put_way(out: &mut Vec<u8>, number: SeriesRef, way: &Way) {
+    out.put_u32_le(number.0);
+    out.put_u32_le(way.target.0);
+    out.put_u8(way.source as u8);
+    way.original.0.iter().for_each(|n| out.put_u64_le(*n));
+}
+
+/// Reads what [`put_way`] wrote.
+pub(crate) fn read_way(at: &mut &[u8]) -> Result<(SeriesRef, Way), RecordError> {
+    let number = SeriesRef(at.try_get_u32_le()?);
+    let target = SeriesRef(at.try_get_u32_le()?);
+    let source = at.try_get_u8()?;
+    let source = DataSource::from_number(source).ok_or(RecordError::UnknownSource(source))?;
+    let mut original = Original::ANY;
+    for n in &mut original.0 {
+        *n = at.try_get_u64_le()?;
+    }
+    if !number.is_feed() || target.is_feed() {
+        return Err(RecordError::NoFeed(number.0));
+    }
+    let way = Way {
+        target,
+        source,
+        original,
+    };
+    Ok((number, way))
+}
+
 /// Reads a record.
 ///
 /// # Errors
@@ -240,6 +292,10 @@ pub fn read(kind: u8, payload: &[u8]) -> Result<(Prefix, Record), RecordError> {
         k if k == Kind::Forget as u8 => {
             let count = at.try_get_u32_le()? as usize;
             Record::Forget(column(at, count, |c| SeriesRef(u32::from_le_bytes(c)))?)
+        }
+        k if k == Kind::Feed as u8 => {
+            let (number, way) = read_way(at)?;
+            Record::Feed { number, way }
         }
         unknown => return Err(RecordError::UnknownKind(unknown)),
     };
@@ -372,6 +428,16 @@ mod tests {
                 flush: FlushId(f)
             }),
             prop::collection::vec(series(), 0..9).prop_map(Record::Forget),
+            (any::<u32>(), any::<u32>(), 0u8..4, any::<[u64; 3]>()).prop_map(
+                |(number, target, source, original)| Record::Feed {
+                    number: SeriesRef(number | 1 << 31),
+                    way: Way {
+                        target: SeriesRef(target >> 1),
+                        source: DataSource::from_number(source).expect("four sources"),
+                        original: Original(original),
+                    },
+                }
+            ),
         ]
     }
 
@@ -397,6 +463,10 @@ mod tests {
             Record::Forget(series) => {
                 put_forget(&mut out, PREFIX, series);
                 Kind::Forget
+            }
+            Record::Feed { number, way } => {
+                put_feed(&mut out, PREFIX, *number, way);
+                Kind::Feed
             }
         };
         (kind as u8, out)

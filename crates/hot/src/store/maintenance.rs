@@ -26,6 +26,9 @@ const IDLE_STEPS: i64 = 3;
 /// … but not before this time without one.
 const MIN_IDLE_MILLIS: i64 = 60_000;
 
+/// What was last sent so long ago has left no trace in what is sent next, as a rate; and a counter that is silent for so long is gone.
+const FEED_IDLE_MILLIS: i64 = 3_600_000;
+
 /// Windows that are sealed for one manifest commit.
 pub struct PendingFlush {
     /// The flush.
@@ -61,6 +64,8 @@ pub struct FlushRow {
 pub struct MemoryStats {
     /// Series.
     pub series: usize,
+    /// Ways into series that gather.
+    pub feeds: usize,
     /// Strings in tags.
     pub symbols: usize,
     /// Windows, over all shards.
@@ -87,6 +92,7 @@ impl HotStore {
     pub fn memory(&self) -> MemoryStats {
         let mut stats = MemoryStats {
             series: self.series_count(),
+            feeds: self.feed_count(),
             symbols: self.symbols.len(),
             ..MemoryStats::default()
         };
@@ -267,21 +273,34 @@ impl HotStore {
             let _no_handle_is_in_use = self.forgetting.write();
             let mut shard = self.shards[number as usize].write();
             let idle = shard.evict(horizon);
-            if idle.is_empty() {
+            let feeds = shard.idle_feeds(&idle, now.plus_millis(-self.feed_idle_millis()));
+            if idle.is_empty() && feeds.is_empty() {
                 continue;
             }
             let series: Vec<_> = idle.iter().map(SeriesRef).collect();
+            let gone = &idle | &feeds;
+            let numbers: Vec<_> = gone.iter().map(SeriesRef).collect();
             framed.clear();
             segment::put_record(&mut framed, Kind::Forget as u8, |out| {
-                record::put_forget(out, self.prefix(number), &series);
+                record::put_forget(out, self.prefix(number), &numbers);
             });
             self.log.append(&framed)?;
-            shard.forget(&idle);
+            for gone in &series {
+                self.tell(|listener| listener.removed(&shard.table.tags(&self.symbols, *gone)));
+            }
+            shard.forget(&gone);
+            self.feeds
+                .fetch_sub(feeds.len() as usize, Ordering::Relaxed);
             self.series.fetch_sub(series.len(), Ordering::Relaxed);
             let forgotten = &self.stats.series_forgotten;
             forgotten.fetch_add(series.len() as u64, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// How long the original of a feed may be silent before the feed is let go.
+    fn feed_idle_millis(&self) -> i64 {
+        FEED_IDLE_MILLIS.max(IDLE_STEPS * self.options.step.millis())
     }
 
     /// Writes a checkpoint and removes the segments of the log that it replaces; gives the place from which the log is needed.

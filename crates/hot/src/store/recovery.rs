@@ -13,6 +13,7 @@ use crate::HotError;
 use crate::checkpoint::{self, Item};
 use crate::codec::Codec;
 use crate::directory::Directory;
+use crate::feed::Feed;
 use crate::log::Lsn;
 use crate::log::record::{DEFAULT_TENANT, Prefix, Record, Run};
 use crate::log::replay::{Replayed, replay};
@@ -97,6 +98,7 @@ impl HotStore {
         let (symbols, next_flush) = (recoverer.symbols, recoverer.next_flush);
         let shards: Vec<Shard> = recoverer.shards.into_iter().map(|r| r.shard).collect();
         let series = shards.iter().map(|s| s.table.len()).sum();
+        let feeds = shards.iter().map(|s| s.feeds.len()).sum();
         let log = Arc::new(Log::create(
             directory.clone(),
             replayed.end,
@@ -109,6 +111,7 @@ impl HotStore {
             symbols,
             shards: shards.into_iter().map(RwLock::new).collect(),
             series: AtomicUsize::new(series),
+            feeds: AtomicUsize::new(feeds),
             _committer: commit.then(|| log.start_committer()),
             log,
             in_history: RwLock::new(in_history.windows),
@@ -116,6 +119,7 @@ impl HotStore {
             forgetting: RwLock::new(()),
             maintenance: Mutex::new(()),
             stats: StoreStats::default(),
+            listener: RwLock::default(),
             options,
         };
         let recovery = Recovery {
@@ -173,6 +177,11 @@ impl Recoverer<'_> {
                 self.next_flush = self.next_flush.max(next_flush.0);
             }
             Item::Series(series, tags) => at.shard.add_series(&self.symbols, series, &tags),
+            Item::Feeds(feeds) => {
+                for (number, feed) in feeds {
+                    at.shard.feeds.insert_at(number, feed);
+                }
+            }
             Item::Clients(clients) => at.shard.clients.extend(clients),
             Item::Normaliser(states) => {
                 for (series, state) in states {
@@ -205,6 +214,7 @@ impl Recoverer<'_> {
         let in_history = |window| self.in_history.windows.contains(&window);
         let rules = ShardRules {
             normaliser: &self.normaliser,
+            codec: &self.codec,
             in_history: &in_history,
         };
         self.shards[number].shard.apply_load(&rules, received, runs);
@@ -221,6 +231,7 @@ impl Recoverer<'_> {
         let in_history = |window| self.in_history.windows.contains(&window);
         let rules = ShardRules {
             normaliser: &self.normaliser,
+            codec: &self.codec,
             in_history: &in_history,
         };
         let shard = &mut self.shards[number].shard;
@@ -233,7 +244,11 @@ impl Recoverer<'_> {
                     shard.add_series(&self.symbols, series, &tags);
                 }
             }
-            Record::Samples(samples) => _ = shard.apply_samples(&rules, &samples),
+            Record::Samples(samples) => {
+                shard.apply_samples(&rules, &samples);
+                // Their values were logged too and follow.
+                shard.regathered.clear();
+            }
             Record::Load { received, runs } => shard.apply_load(&rules, received, &runs),
             Record::Seal { window, flush } => {
                 if self.in_history.flushes.contains(&flush) {
@@ -241,6 +256,11 @@ impl Recoverer<'_> {
                     shard.flushed(flush);
                 }
                 // Otherwise the flush never came to an end: the columns stay open and are sealed again.
+            }
+            Record::Feed { number, way } => {
+                if shard.feeds.find(&way).is_none() {
+                    shard.feeds.insert_at(number, Feed::new(way));
+                }
             }
             Record::Forget(series) => shard.forget(&series.iter().map(|s| s.0).collect()),
         }

@@ -20,7 +20,7 @@ use crate::normaliser::{Normaliser, NormaliserState};
 use crate::scan::{PartialScan, ScanRequest};
 use crate::window::FlushId;
 
-const STEP: Step = Step::from_secs(10);
+pub(super) const STEP: Step = Step::from_secs(10);
 const SERIES: usize = 12;
 
 fn tags(i: usize) -> Tags {
@@ -32,7 +32,7 @@ fn tags(i: usize) -> Tags {
     ])
 }
 
-fn options() -> StoreOptions {
+pub(super) fn options() -> StoreOptions {
     let mut options = StoreOptions::new(STEP);
     options.shards = 3;
     options.hot_window_millis = 5 * STEP.millis();
@@ -42,14 +42,14 @@ fn options() -> StoreOptions {
 
 /// History as the store sees it: rows by window and series, later rows over earlier ones.
 #[derive(Clone, Default)]
-struct FakeHistory {
+pub(super) struct FakeHistory {
     rows: HashMap<(Window, SeriesId), Block>,
     flushes: Vec<FlushId>,
-    windows: BTreeSet<Window>,
+    pub(super) windows: BTreeSet<Window>,
 }
 
 impl FakeHistory {
-    fn commit(&mut self, store: &HotStore, flush: &PendingFlush) {
+    pub(super) fn commit(&mut self, store: &HotStore, flush: &PendingFlush) {
         for window in &flush.windows {
             let done: Result<(), ()> = store.flush_rows(flush, *window, |row| {
                 assert_eq!((row.window, row.id), (*window, SeriesId::of(&row.tags)));
@@ -158,7 +158,7 @@ struct World {
     unacknowledged: Vec<Sent>,
 }
 
-fn open(directory: &MemoryDirectory, history: &FakeHistory) -> HotStore {
+pub(super) fn open(directory: &MemoryDirectory, history: &FakeHistory) -> HotStore {
     let directory = Arc::new(directory.clone());
     let opened = HotStore::open(directory, options(), history.summary(), false);
     opened.expect("a store that can be opened").0
@@ -298,67 +298,73 @@ impl World {
     }
 
     fn check(&self) {
-        let layout = CellLayout {
-            first: Slot(-60),
-            cells: 2400,
-            slots_per_cell: 1,
-        };
-        let request = ScanRequest {
-            query: TagQuery::True,
-            grouping: Grouping::Series,
-            op: FoldOp::Max,
-            layout,
-            max_groups: 1000,
-        };
         for series in 0..SERIES {
             let tags = tags(series);
-            let id = SeriesId::of(&tags);
-            let shard = id.shard(self.store.shards());
-            let mut found = PartialScan::new(&request);
-            self.store
-                .scan(shard, &request, &mut found)
-                .expect("few series");
-            let key: Vec<Arc<str>> = tags
-                .pairs()
-                .iter()
-                .flat_map(|(k, v)| [k.clone(), v.clone()])
+            let want = self.model.slots.iter();
+            let want: BTreeMap<i64, f64> = want
+                .filter(|((s, slot), _)| *s == series && SLOTS.contains(slot))
+                .map(|((_, slot), v)| (*slot, *v))
                 .collect();
-            let group = (0..found.groups.len()).find(|g| *found.groups.key(*g as u32) == key[..]);
-            for window in layout.range().windows() {
-                let mut block = Block::EMPTY;
-                if found.complete[&shard].contains(&window) {
-                    let Some(group) = group else { continue };
-                    for p in 0..BLOCK_SLOTS {
-                        let cell = (window.first_slot().0 + p as i64 - layout.first.0) as usize;
-                        if cell < layout.cells && found.acc.has_data(group, cell) {
-                            block.0[p] = found.acc.values(group)[cell];
-                        }
-                    }
-                } else {
-                    if let Some(rows) = self.history.rows.get(&(window, id)) {
-                        block.overwrite_with(rows);
-                    }
-                    let overlays = found.overlays.iter();
-                    for overlay in overlays.filter(|o| o.id == id && o.window == window) {
-                        block.overwrite_with(&overlay.block);
-                    }
+            let got = held(&self.store, &self.history, &tags);
+            assert_eq!(got, want, "series {series} ({tags})");
+        }
+    }
+}
+
+/// The slots that are looked at.
+const SLOTS: std::ops::Range<i64> = -60..2340;
+
+/// What the slots of a series hold, in memory and history together.
+pub(super) fn held(store: &HotStore, history: &FakeHistory, tags: &Tags) -> BTreeMap<i64, f64> {
+    let layout = CellLayout {
+        first: Slot(SLOTS.start),
+        cells: (SLOTS.end - SLOTS.start) as usize,
+        slots_per_cell: 1,
+    };
+    let request = ScanRequest {
+        query: TagQuery::True,
+        grouping: Grouping::Series,
+        op: FoldOp::Max,
+        layout,
+        max_groups: 1000,
+    };
+    let id = SeriesId::of(tags);
+    let shard = id.shard(store.shards());
+    let mut found = PartialScan::new(&request);
+    store.scan(shard, &request, &mut found).expect("few series");
+    let key: Vec<Arc<str>> = tags
+        .pairs()
+        .iter()
+        .flat_map(|(k, v)| [k.clone(), v.clone()])
+        .collect();
+    let group = (0..found.groups.len()).find(|g| *found.groups.key(*g as u32) == key[..]);
+    let mut held = BTreeMap::new();
+    for window in layout.range().windows() {
+        let mut block = Block::EMPTY;
+        if found.complete[&shard].contains(&window) {
+            let Some(group) = group else { continue };
+            for p in 0..BLOCK_SLOTS {
+                let cell = (window.first_slot().0 + p as i64 - layout.first.0) as usize;
+                if cell < layout.cells && found.acc.has_data(group, cell) {
+                    block.0[p] = found.acc.values(group)[cell];
                 }
-                for p in 0..BLOCK_SLOTS {
-                    let slot = window.first_slot().0 + p as i64;
-                    let cell = slot - layout.first.0;
-                    if !(0..layout.cells as i64).contains(&cell) {
-                        continue;
-                    }
-                    let want = self.model.slots.get(&(series, slot)).copied();
-                    let got = Some(block.0[p]).filter(|v| !v.is_nan());
-                    assert_eq!(
-                        got, want,
-                        "series {series} ({tags}), slot {slot}, {window:?}"
-                    );
-                }
+            }
+        } else {
+            if let Some(rows) = history.rows.get(&(window, id)) {
+                block.overwrite_with(rows);
+            }
+            let overlays = found.overlays.iter();
+            for overlay in overlays.filter(|o| o.id == id && o.window == window) {
+                block.overwrite_with(&overlay.block);
+            }
+        }
+        for (slot, value) in (window.first_slot().0..).zip(block.0) {
+            if SLOTS.contains(&slot) && !value.is_nan() {
+                held.insert(slot, value);
             }
         }
     }
+    held
 }
 
 proptest! {
@@ -448,4 +454,44 @@ fn windows_are_due_when_their_successor_fills_or_nothing_comes() {
         store.due(Timestamp(10_000_000), true),
         BTreeSet::from([Window(1)])
     );
+}
+
+#[test]
+fn a_listener_hears_of_every_series_once() {
+    #[derive(Default)]
+    struct Heard(parking_lot::Mutex<BTreeMap<Tags, i32>>);
+    impl super::SeriesListener for Heard {
+        fn added(&self, tags: &Tags) {
+            *self.0.lock().entry(tags.clone()).or_default() += 1;
+        }
+        fn removed(&self, tags: &Tags) {
+            *self.0.lock().entry(tags.clone()).or_default() -= 1;
+        }
+    }
+    let store = open(&MemoryDirectory::default(), &FakeHistory::default());
+    store.resolve(&tags(1)).expect("room");
+    let heard = Arc::new(Heard::default());
+    store.listen(heard.clone());
+    let handle = store.resolve(&tags(2)).expect("room");
+    store.resolve(&tags(2)).expect("known");
+    assert_eq!(store.find(&tags(2)).expect("no collision"), Some(handle));
+    assert_eq!(store.find(&tags(3)).expect("no collision"), None);
+    let counts = || heard.0.lock().clone();
+    assert_eq!(counts(), [(tags(1), 1), (tags(2), 1)].into());
+    // Windows that hold the second only, and then none of both.
+    let mut batch = Batch::new(store.shards());
+    for slot in [1, 100] {
+        batch.begin(Some(Timestamp(slot * STEP.millis())));
+        batch.push(handle, Timestamp(0), 1.0);
+        batch.set_origin(ClientId::NONE, 0, Timestamp(0));
+        store.append(&batch, &mut Vec::new()).expect("room");
+    }
+    for window in [0, 1] {
+        let flush = store.seal(&BTreeSet::from([Window(window)]));
+        let flush = flush.expect("room").expect("something");
+        store.flushed(flush.id, &flush.windows);
+    }
+    store.evict(Timestamp(1_000_000_000)).expect("room");
+    assert_eq!(counts().values().sum::<i32>(), store.series_count() as i32);
+    assert_eq!(counts()[&tags(2)], 0);
 }

@@ -77,6 +77,15 @@ impl OpenColumns {
         chunk.is_some_and(|c| c.written >> lane & 1 == 1)
     }
 
+    /// The value of a series at a position of the window; NaN when there is none.
+    pub fn value(&self, series: SeriesRef, position: usize) -> f64 {
+        let (at, lane) = place(series);
+        match self.chunks.get(at) {
+            Some(Some(chunk)) => chunk.rows[position][lane],
+            _ => f64::NAN,
+        }
+    }
+
     /// The values of a series.
     pub fn block(&self, series: SeriesRef) -> Block {
         let (at, lane) = place(series);
@@ -164,6 +173,8 @@ mod tests {
         open.write(SeriesRef(3), 0, 5.0);
         assert_eq!(open.series().map(|s| s.0).collect::<Vec<_>>(), [3, 200]);
         assert_eq!(open.block(SeriesRef(3)).0[0], 5.0);
+        assert_eq!(open.value(SeriesRef(3), 0), 5.0);
+        assert!(open.value(SeriesRef(3), 1).is_nan() && open.value(SeriesRef(999), 0).is_nan());
         assert_eq!(open.block(SeriesRef(200)).present(), 1 << 59);
         assert_eq!(open.block(SeriesRef(100)).present(), 0);
         assert_eq!(open.filled(), 1 | 1 << 59);
