@@ -16,7 +16,7 @@ use object_store::path::Path;
 use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 
-pub(crate) use commit::{Change, Fit, kind, parse_commit, parse_snapshot};
+pub(crate) use commit::{Change, Fit};
 
 use crate::deletion::Deletion;
 use crate::encode::{self, EncodedFile};

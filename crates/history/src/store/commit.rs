@@ -49,8 +49,6 @@ pub(crate) enum Fit {
     Yes,
     /// It is made already.
     Done,
-    /// It can't be made any more.
-    No(String),
 }
 
 impl History {
@@ -71,7 +69,6 @@ impl History {
             match fit(&current) {
                 Fit::Yes => {}
                 Fit::Done => return Ok(()),
-                Fit::No(what) => return Err(HistoryError::Outdated { what }),
             }
             let change = change.clone();
             let commit = Commit {
