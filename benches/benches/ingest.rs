@@ -8,9 +8,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hesper_hot::directory::DiskDirectory;
 use hesper_hot::store::InHistory;
 use hesper_hot::{HotStore, StoreOptions};
+use hesper_ingest::Router;
+use hesper_ingest::atlas::{self, Encoding};
 use hesper_ingest::proto::{Batch, Hello, Series};
 use hesper_ingest::stream::Connection;
-use hesper_ingest::{Router, atlas};
 use hesper_model::validation::Limits;
 use hesper_model::{Step, Timestamp};
 
@@ -98,7 +99,11 @@ fn json(c: &mut Criterion) {
     let mut group = c.benchmark_group("read Atlas JSON");
     group.throughput(Throughput::Elements(1000));
     group.bench_function("1,000 datapoints", |b| {
-        b.iter(|| atlas::decode(body.as_bytes()).expect("valid").len());
+        b.iter(|| {
+            atlas::decode(body.as_bytes(), Encoding::Json)
+                .expect("valid")
+                .len()
+        });
     });
 }
 
