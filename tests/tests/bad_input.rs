@@ -308,7 +308,16 @@ async fn targets_and_expressions_that_make_no_sense() {
             404,
             "key not found: bogus",
         ),
-        ("/api/v1/graph?q=1&format=png", 501, "not there yet"),
+        (
+            "/api/v1/graph?q=:nope&format=png",
+            400,
+            "unknown word ':nope'",
+        ),
+        (
+            "/api/v1/graph?q=1&format=png&palette=nope",
+            400,
+            "Exception",
+        ),
         (
             "/api/v1/graph?format=json",
             400,

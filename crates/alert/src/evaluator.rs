@@ -21,9 +21,10 @@ const MAX_TOGETHER: usize = 64;
 const WARM_UP_CHUNK: usize = 60;
 
 /// An answer that lacks a part is an error: it could lack the part that matters.
-const OPTIONS: QueryOptions = QueryOptions {
+const OPTIONS: QueryOptions<'_> = QueryOptions {
     strict: true,
     all: false,
+    caller: "alerts",
 };
 
 /// What came of a rule.

@@ -1,10 +1,13 @@
 //! How far back the operators of an expression remember.
 
+use hesper_model::Step;
 use hesper_stack::TimeSeriesExpr;
-use hesper_stack::expr::StatefulOp;
 
 /// The most steps that are evaluated before the one asked for. What reaches further back starts with less than it may remember.
 pub const MAX_STEPS: usize = 1440;
+
+/// The shortest step of a store: what reaches back a length of time takes the most steps there.
+const SHORTEST_STEP: Step = Step::from_secs(1);
 
 /// The number of steps before T that the operators of an expression have to see for their value at T to be right; at most
 /// [`MAX_STEPS`], which also stands for those that remember everything.
@@ -13,10 +16,11 @@ pub fn steps(expr: &TimeSeriesExpr) -> usize {
 }
 
 fn reach(expr: &TimeSeriesExpr) -> usize {
-    #[allow(unreachable_patterns)]
-    // Words may join the language: what is not known here may remember everything.
     match expr {
-        TimeSeriesExpr::Data(_) | TimeSeriesExpr::Constant(_) | TimeSeriesExpr::Percentiles(_) => 0,
+        TimeSeriesExpr::Data(_)
+        | TimeSeriesExpr::Constant(_)
+        | TimeSeriesExpr::Generated(_)
+        | TimeSeriesExpr::Percentiles(_) => 0,
         TimeSeriesExpr::Unary { input, .. }
         | TimeSeriesExpr::Clamp { input, .. }
         | TimeSeriesExpr::Aggregate { input, .. }
@@ -24,16 +28,13 @@ fn reach(expr: &TimeSeriesExpr) -> usize {
         | TimeSeriesExpr::Rename { input, .. } => reach(input),
         TimeSeriesExpr::Binary { left, right, .. } => reach(left).max(reach(right)),
         TimeSeriesExpr::NamedRewrite(named) => reach(&named.eval),
+        TimeSeriesExpr::ApproxDistinct(distinct) => reach(distinct.registers()),
         TimeSeriesExpr::Stateful { op, input } => {
-            let own = match op {
-                StatefulOp::RollingCount { window } => {
-                    usize::try_from(window.saturating_sub(1)).unwrap_or(0)
-                }
-                _ => MAX_STEPS,
-            };
+            let own = op.reach(SHORTEST_STEP).unwrap_or(MAX_STEPS);
             own.saturating_add(reach(input))
         }
-        _ => MAX_STEPS,
+        // Figures of a range depend on all of it.
+        TimeSeriesExpr::Filter(_) => MAX_STEPS,
     }
 }
 

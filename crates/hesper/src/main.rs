@@ -4,7 +4,9 @@ mod bench;
 mod demo;
 mod error;
 mod fetch;
+mod graph;
 mod load;
+mod lsp;
 mod query;
 mod serve;
 mod tags;
@@ -35,8 +37,12 @@ enum Command {
     Load(load::LoadArgs),
     /// Ask a running node an expression
     Query(query::QueryArgs),
+    /// Draw an expression, in the terminal or to a file
+    Graph(graph::GraphArgs),
     /// List tag keys, or the values of a key
     Tags(tags::TagsArgs),
+    /// Help an editor with expressions, by the Language Server Protocol
+    Lsp(lsp::LspArgs),
     /// Measure a node in a process of its own
     Bench(bench::BenchArgs),
 }
@@ -70,6 +76,8 @@ fn main() -> ExitCode {
             Command::Serve(args) => serve::serve(*args).await,
             Command::Load(args) => load::load(args).await,
             Command::Query(args) => query::query(args).await,
+            Command::Graph(args) => graph::graph(args).await,
+            Command::Lsp(args) => lsp::lsp(args).await,
             Command::Tags(args) => tags::tags(args).await,
             Command::Bench(args) => bench::bench(args).await,
         }

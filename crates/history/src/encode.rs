@@ -1,33 +1,28 @@
-//! Rows to Parquet: a file in memory, ready to be put on the object store.
+//! Rows of raw data to Parquet: a file in memory, ready to be put on the object store.
+
+mod elements;
+mod key_columns;
+mod properties;
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Float64Builder, Int32Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames,
-    StringBuilder, StringDictionaryBuilder, TimestampMillisecondBuilder,
-};
-use arrow::datatypes::Int32Type;
+use arrow::array::{ArrayRef, Float64Builder, Int32Builder, Int64Builder};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use hesper_hot::codec::Divisors;
 use hesper_hot::store::FlushRow;
-use hesper_model::{BLOCK_SLOTS, Step};
+use hesper_model::{BLOCK_SLOTS, Block, Step, Tags, Window};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::WriterProperties;
-use parquet::schema::types::ColumnPath;
+
+pub(crate) use elements::{Elements, Scale};
+pub(crate) use key_columns::KeyColumns;
+pub(crate) use properties::properties;
 
 use crate::HistoryError;
 use crate::layout::{self, split_keys};
 
 /// Rows of a record batch on their way into the file.
-const BATCH_ROWS: usize = 8192;
-
-/// Rows of a row group.
-const ROW_GROUP_ROWS: usize = 65_536;
-
-/// Columns with a bloom filter, beside the page index that every column has.
-const BLOOM_COLUMNS: [&str; 3] = ["name", "tag.nf.app", "tag.nf.cluster"];
+pub(crate) const BATCH_ROWS: usize = 2048;
 
 /// A data file, encoded.
 #[derive(Clone, Debug)]
@@ -52,182 +47,209 @@ pub struct EncodedFile {
 /// # Panics
 /// When there is no row.
 pub fn encode(rows: &[FlushRow], step: Step, sequence: u64) -> Result<EncodedFile, HistoryError> {
-    let (columns, more) = split_keys(rows.iter().flat_map(|r| r.tags.iter().map(|(k, _)| k)));
-    let schema = layout::schema(&columns);
-    let failed = |e: &dyn std::fmt::Display| HistoryError::file("(being written)", e);
-    let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties()))
-        .map_err(|e| failed(&e))?;
-    let divisors = Divisors::new(step);
-    let mut datapoints = 0;
-    for chunk in rows.chunks(BATCH_ROWS) {
-        let mut batch = Columns::new(columns.len());
-        for row in chunk {
-            datapoints += batch.push(row, &columns, &more, step, sequence, &divisors);
+    let (keys, _) = split_keys(rows.iter().flat_map(|r| r.tags.iter().map(|(k, _)| k)));
+    let mut writer = FileWriter::new(step, keys)?;
+    for row in rows {
+        writer.push(&row.tags, row.window, &row.block, sequence)?;
+    }
+    writer.finish()
+}
+
+/// What a file holds, gathered while it is written.
+pub(crate) struct Extent {
+    rows: u64,
+    datapoints: u64,
+    names: (String, String),
+    slots: (i64, i64),
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self {
+            rows: 0,
+            datapoints: 0,
+            names: (String::new(), String::new()),
+            slots: (i64::MAX, i64::MIN),
         }
-        let batch = RecordBatch::try_new(schema.clone(), batch.finish()).map_err(|e| failed(&e))?;
-        writer.write(&batch).map_err(|e| failed(&e))?;
     }
-    let bytes = writer.into_inner().map_err(|e| failed(&e))?;
-    let name = |row: &FlushRow| row.tags.name().unwrap_or_default().to_owned();
-    let windows = || rows.iter().map(|r| r.window);
-    Ok(EncodedFile {
-        bytes: bytes.into(),
-        rows: rows.len() as u64,
-        datapoints,
-        names: (name(&rows[0]), name(&rows[rows.len() - 1])),
-        slots: (
-            windows().min().expect("a row").first_slot().0,
-            windows().max().expect("a row").last_slot().0,
-        ),
-    })
 }
 
-fn properties() -> WriterProperties {
-    let values = ColumnPath::new(vec![
-        layout::SCALED_VALUES.to_owned(),
-        "list".to_owned(),
-        "element".to_owned(),
-    ]);
-    // Rows of a name lie in the order of their tags as pairs, which is no order by columns: only the name is declared.
-    let sorting = SortingColumn {
-        column_idx: 0,
-        descending: false,
-        nulls_first: false,
-    };
-    let mut properties = WriterProperties::builder()
-        .set_created_by(format!("hesper {}", env!("CARGO_PKG_VERSION")))
-        .set_key_value_metadata(Some(vec![KeyValue::new(
-            "hesper.format".to_owned(),
-            "1".to_owned(),
-        )]))
-        .set_compression(Compression::ZSTD(
-            ZstdLevel::try_new(3).expect("a level of zstd"),
-        ))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_sorting_columns(Some(vec![sorting]))
-        .set_column_dictionary_enabled(values.clone(), false)
-        .set_column_encoding(values, Encoding::BYTE_STREAM_SPLIT);
-    for column in BLOOM_COLUMNS {
-        let path = ColumnPath::new(vec![column.to_owned()]);
-        properties = properties.set_column_bloom_filter_enabled(path, true);
+impl Extent {
+    /// Notes a row; rows come in the order of their names.
+    pub fn note(&mut self, name: &str, slots: (i64, i64), datapoints: u64) {
+        if self.rows == 0 {
+            name.clone_into(&mut self.names.0);
+        }
+        if self.names.1 != name {
+            name.clone_into(&mut self.names.1);
+        }
+        self.rows += 1;
+        self.datapoints += datapoints;
+        self.slots.0 = self.slots.0.min(slots.0);
+        self.slots.1 = self.slots.1.max(slots.1);
     }
-    properties.build()
+
+    /// Number of rows noted.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The file that was written.
+    pub fn into_file(self, bytes: Vec<u8>) -> EncodedFile {
+        EncodedFile {
+            bytes: bytes.into(),
+            rows: self.rows,
+            datapoints: self.datapoints,
+            names: self.names,
+            slots: self.slots,
+        }
+    }
 }
 
-/// Builders for the columns of a record batch, in the order of the schema.
-struct Columns {
-    name: StringDictionaryBuilder<Int32Type>,
-    tags: Vec<StringDictionaryBuilder<Int32Type>>,
-    more: MapBuilder<StringBuilder, StringBuilder>,
-    start: TimestampMillisecondBuilder,
-    step: Int32Builder,
-    sequence: Int64Builder,
+pub(crate) fn refused(error: impl std::fmt::Display) -> HistoryError {
+    HistoryError::file("(being written)", error)
+}
+
+/// Writes a file of raw data, row by row, into memory.
+pub struct FileWriter {
+    writer: ArrowWriter<Vec<u8>>,
+    schema: SchemaRef,
+    keys: KeyColumns,
+    values: ValueColumns,
+    buffered: usize,
+    extent: Extent,
+    step: Step,
+    divisors: Divisors,
+}
+
+impl FileWriter {
+    /// A file in which `keys`, which are sorted, have a column each: see [`split_keys`]. Tags with other keys may come too.
+    ///
+    /// # Errors
+    /// When Parquet refuses the columns.
+    pub fn new(step: Step, keys: Vec<String>) -> Result<Self, HistoryError> {
+        let schema = layout::schema(&keys);
+        let lists = [layout::SCALED_VALUES, layout::PLAIN_VALUES];
+        let properties = properties(&lists, &[layout::BASE, layout::SUM, layout::MIN]);
+        let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties));
+        Ok(Self {
+            writer: writer.map_err(refused)?,
+            schema,
+            keys: KeyColumns::new(keys),
+            values: ValueColumns::default(),
+            buffered: 0,
+            extent: Extent::default(),
+            step,
+            divisors: Divisors::new(step),
+        })
+    }
+
+    /// Adds a row: a series' block of a window. Rows come sorted by name, tags and window.
+    ///
+    /// # Errors
+    /// When Parquet refuses it.
+    pub fn push(
+        &mut self,
+        tags: &Tags,
+        window: Window,
+        block: &Block,
+        sequence: u64,
+    ) -> Result<(), HistoryError> {
+        let start = window.first_slot().time(self.step);
+        self.keys.push(tags, start, self.step.millis(), sequence);
+        let datapoints = self.values.push(block, &self.divisors);
+        let slots = (window.first_slot().0, window.last_slot().0);
+        let name = tags.name().unwrap_or_default();
+        self.extent.note(name, slots, datapoints);
+        self.buffered += 1;
+        if self.buffered == BATCH_ROWS {
+            self.write_buffered()?;
+        }
+        Ok(())
+    }
+
+    /// Number of rows so far.
+    pub fn rows(&self) -> u64 {
+        self.extent.rows()
+    }
+
+    /// Bytes that are encoded so far.
+    pub fn size_bytes(&self) -> usize {
+        self.writer.bytes_written() + self.writer.in_progress_size()
+    }
+
+    fn write_buffered(&mut self) -> Result<(), HistoryError> {
+        let mut arrays = self.keys.finish();
+        self.values.finish(&mut arrays);
+        let batch = RecordBatch::try_new(self.schema.clone(), arrays).map_err(refused)?;
+        self.writer.write(&batch).map_err(refused)?;
+        self.buffered = 0;
+        Ok(())
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// When Parquet refuses the last rows.
+    pub fn finish(mut self) -> Result<EncodedFile, HistoryError> {
+        if self.buffered > 0 {
+            self.write_buffered()?;
+        }
+        let bytes = self.writer.into_inner().map_err(refused)?;
+        Ok(self.extent.into_file(bytes))
+    }
+}
+
+/// Builders of the columns from `divisor` on.
+#[derive(Default)]
+struct ValueColumns {
     divisor: Float64Builder,
-    values: ListBuilder<Float64Builder>,
+    base: Int64Builder,
+    values: Elements,
     count: Int32Builder,
     sum: Float64Builder,
     min: Float64Builder,
     max: Float64Builder,
 }
 
-impl Columns {
-    fn new(tag_columns: usize) -> Self {
-        let names = MapFieldNames {
-            entry: "entries".to_owned(),
-            key: "key".to_owned(),
-            value: "value".to_owned(),
-        };
-        Self {
-            name: StringDictionaryBuilder::new(),
-            tags: (0..tag_columns)
-                .map(|_| StringDictionaryBuilder::new())
-                .collect(),
-            more: MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new()),
-            start: TimestampMillisecondBuilder::new().with_timezone("UTC"),
-            step: Int32Builder::new(),
-            sequence: Int64Builder::new(),
-            divisor: Float64Builder::new(),
-            values: ListBuilder::new(Float64Builder::new()).with_field(layout::element_field()),
-            count: Int32Builder::new(),
-            sum: Float64Builder::new(),
-            min: Float64Builder::new(),
-            max: Float64Builder::new(),
-        }
-    }
-
+impl ValueColumns {
     /// Adds a row and gives the number of its datapoints.
-    fn push(
-        &mut self,
-        row: &FlushRow,
-        columns: &[String],
-        more: &std::collections::BTreeSet<String>,
-        step: Step,
-        sequence: u64,
-        divisors: &Divisors,
-    ) -> u64 {
-        self.name.append_value(row.tags.name().unwrap_or_default());
-        for (key, column) in columns.iter().zip(&mut self.tags) {
-            column.append_option(row.tags.get(key));
-        }
-        let mut any = false;
-        for (key, value) in row.tags.iter().filter(|(k, _)| more.contains(*k)) {
-            self.more.keys().append_value(key);
-            self.more.values().append_value(value);
-            any = true;
-        }
-        self.more
-            .append(any)
-            .expect("as many keys as values were added");
-        let start = row.window.first_slot().time(step);
-        self.start.append_value(start.0);
-        self.step.append_value(step.millis() as i32);
-        self.sequence.append_value(sequence as i64);
+    fn push(&mut self, block: &Block, divisors: &Divisors) -> u64 {
         let mut present = [0.0; BLOCK_SLOTS];
         let mut count = 0;
-        for v in row.block.0.iter().filter(|v| !v.is_nan()) {
-            present[count] = *v;
-            count += 1;
-        }
-        let present = &present[..count];
-        let divisor = divisors.for_values(present).unwrap_or(1.0);
-        self.divisor.append_value(divisor);
-        let elements = self.values.values();
-        for v in row.block.0 {
-            if v.is_nan() {
-                elements.append_null();
-            } else if divisor == 1.0 {
-                elements.append_value(v);
-            } else {
-                elements.append_value((v * divisor).round());
+        for v in block.0 {
+            if !v.is_nan() {
+                present[count] = v;
+                count += 1;
             }
         }
-        self.values.append(true);
-        self.count.append_value(count as i32);
+        let present = &present[..count];
+        let divisor = divisors.for_values(present);
+        self.divisor.append_value(divisor.unwrap_or(1.0));
         let summary = Summary::of(present);
+        let scale = divisor.zip(summary).map(|(divisor, summary)| Scale {
+            divisor,
+            base: (summary.min * divisor).round() as i64,
+        });
+        self.base.append_value(scale.map_or(0, |s| s.base));
+        self.values.push(&block.0, scale);
+        self.count.append_value(count as i32);
         self.sum.append_option(summary.map(|s| s.sum));
         self.min.append_option(summary.map(|s| s.min));
         self.max.append_option(summary.map(|s| s.max));
         count as u64
     }
 
-    fn finish(mut self) -> Vec<ArrayRef> {
-        let mut arrays: Vec<ArrayRef> = vec![Arc::new(self.name.finish())];
-        for mut column in self.tags {
-            arrays.push(Arc::new(column.finish()));
-        }
-        arrays.extend::<[ArrayRef; 10]>([
-            Arc::new(self.more.finish()),
-            Arc::new(self.start.finish()),
-            Arc::new(self.step.finish()),
-            Arc::new(self.sequence.finish()),
-            Arc::new(self.divisor.finish()),
-            Arc::new(self.values.finish()),
+    fn finish(&mut self, arrays: &mut Vec<ArrayRef>) {
+        arrays.push(Arc::new(self.divisor.finish()));
+        arrays.push(Arc::new(self.base.finish()));
+        arrays.extend(self.values.finish());
+        arrays.extend::<[ArrayRef; 4]>([
             Arc::new(self.count.finish()),
             Arc::new(self.sum.finish()),
             Arc::new(self.min.finish()),
             Arc::new(self.max.finish()),
         ]);
-        arrays
     }
 }
 

@@ -35,6 +35,26 @@ pub enum HistoryError {
         /// How many numbers were tried.
         attempts: usize,
     },
+    /// What was to be committed no longer fits the manifest, because of what others committed meanwhile.
+    #[error("the manifest has changed: {what}; nothing was done, it will be tried again")]
+    Outdated {
+        /// What does not fit.
+        what: String,
+    },
+    /// The policy cannot be applied to this store.
+    #[error("history policy: {what}")]
+    Policy {
+        /// Why not, and what to do.
+        what: String,
+    },
+    /// A place for history, or a backup, that cannot be used.
+    #[error("{place}: {what}")]
+    Place {
+        /// The URL or path.
+        place: String,
+        /// Why not, and what to do.
+        what: String,
+    },
 }
 
 impl HistoryError {
@@ -48,6 +68,13 @@ impl HistoryError {
     pub(crate) fn file(path: &str, what: impl ToString) -> Self {
         Self::File {
             path: path.to_owned(),
+            what: what.to_string(),
+        }
+    }
+
+    pub(crate) fn manifest(path: &object_store::path::Path, what: impl ToString) -> Self {
+        Self::Manifest {
+            path: path.to_string(),
             what: what.to_string(),
         }
     }

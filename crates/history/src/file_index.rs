@@ -1,15 +1,21 @@
 //! The index of a data file: which rows carry which tags. Made from the file's tag columns when the file is first asked for.
+//!
+//! The rows of a series are neighbours, so that tags are kept by series, and a row knows its series.
+
+mod builder;
+mod row_tags;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int32Array, MapArray, RecordBatch, TimestampMillisecondArray};
-use arrow::datatypes::{Int32Type, TimestampMillisecondType};
-use hashbrown::HashMap;
-use hesper_hot::tag_index::TagIndex;
-use hesper_model::data_source::DSTYPE;
-use hesper_model::{DataSource, ItemId, SeriesId, Slot, Step, Tags, Timestamp};
+use hesper_model::{DataSource, ItemId, SeriesId, Slot, Tags, TimeRange};
 use parquet::file::metadata::ParquetMetaData;
+use roaring::RoaringBitmap;
 
+pub use builder::{BadColumn, FileIndexBuilder};
+pub use row_tags::RowTags;
+
+use crate::DataFile;
+use crate::deletion::Deletion;
 use crate::layout;
 
 /// No value.
@@ -20,13 +26,22 @@ pub struct FileIndex {
     /// The footer of the file, needed to read from it.
     pub metadata: Arc<ParquetMetaData>,
     /// Rows by tag.
-    pub tags: TagIndex,
+    pub tags: RowTags,
     keys: Vec<Arc<str>>,
-    /// By key, by row: the number of the value.
+    /// By key, by series: the number of the value.
     values: Vec<Vec<u32>>,
     texts: Vec<Arc<str>>,
-    rows: Vec<Row>,
+    series: Vec<Series>,
+    /// By row: the slot of element 0.
+    firsts: Vec<Slot>,
+    /// Rows of which a deletion hides these slots.
+    masks: Vec<(RoaringBitmap, TimeRange)>,
     bytes: usize,
+}
+
+struct Series {
+    id: SeriesId,
+    source: DataSource,
 }
 
 /// What is known of a row beside its tags.
@@ -34,7 +49,7 @@ pub struct FileIndex {
 pub struct Row {
     /// The series.
     pub id: SeriesId,
-    /// The slot of element 0.
+    /// The slot of element 0, counted in steps of the row.
     pub first: Slot,
     /// How its values are consolidated.
     pub source: DataSource,
@@ -43,17 +58,27 @@ pub struct Row {
 impl FileIndex {
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.firsts.len()
     }
 
     /// True when the file has no row.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.firsts.is_empty()
     }
 
     /// What is known of a row.
-    pub fn row(&self, row: u32) -> &Row {
-        &self.rows[row as usize]
+    pub fn row(&self, row: u32) -> Row {
+        let series = &self.series[self.tags.series_of(row)];
+        Row {
+            id: series.id,
+            first: self.firsts[row as usize],
+            source: series.source,
+        }
+    }
+
+    /// Number of series.
+    pub fn series(&self) -> usize {
+        self.series.len()
     }
 
     /// The number of a key's column, to ask for values with.
@@ -69,7 +94,7 @@ impl FileIndex {
 
     /// The number, in this file, of the value that a row has for a key.
     pub fn value_number(&self, row: u32, key: usize) -> Option<u32> {
-        let number = self.values[key][row as usize];
+        let number = self.values[key][self.tags.series_of(row)];
         (number != ABSENT).then_some(number)
     }
 
@@ -100,156 +125,48 @@ impl FileIndex {
     pub fn size_bytes(&self) -> usize {
         self.bytes
     }
-}
 
-/// Gathers the rows of a file, record batch by record batch.
-#[derive(Default)]
-pub struct FileIndexBuilder {
-    keys: Vec<Arc<str>>,
-    key_numbers: HashMap<Arc<str>, usize>,
-    values: Vec<Vec<u32>>,
-    texts: Vec<Arc<str>>,
-    text_numbers: HashMap<Arc<str>, u32>,
-    starts: Vec<i64>,
-    steps: Vec<i32>,
-}
-
-/// A column is missing or of another type.
-#[derive(Debug, thiserror::Error)]
-#[error("column {0} is missing or not of the type it should be")]
-pub struct BadColumn(pub String);
-
-impl FileIndexBuilder {
-    /// Adds the rows of a batch.
-    ///
-    /// # Errors
-    /// When a column is missing or of another type.
-    pub fn add(&mut self, batch: &RecordBatch) -> Result<(), BadColumn> {
-        let before = self.starts.len();
-        let rows = batch.num_rows();
-        let starts: &TimestampMillisecondArray = batch
-            .column_by_name(layout::START)
-            .and_then(|c| c.as_primitive_opt::<TimestampMillisecondType>())
-            .ok_or_else(|| BadColumn(layout::START.to_owned()))?;
-        let steps: &Int32Array = batch
-            .column_by_name(layout::STEP_MS)
-            .and_then(|c| c.as_primitive_opt::<Int32Type>())
-            .ok_or_else(|| BadColumn(layout::STEP_MS.to_owned()))?;
-        self.starts.extend(starts.values());
-        self.steps.extend(steps.values());
-        for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-            let key = match field.name().strip_prefix(layout::TAG_PREFIX) {
-                Some(key) => key,
-                None if field.name() == layout::NAME => layout::NAME,
-                None => continue,
-            };
-            let bad = || BadColumn(field.name().clone());
-            let dictionary = column.as_dictionary_opt::<Int32Type>().ok_or_else(bad)?;
-            let texts = dictionary.values().as_string_opt::<i32>().ok_or_else(bad)?;
-            let numbers: Vec<u32> = texts
+    /// Leaves out what deletions hide of the file.
+    pub(crate) fn hide(&mut self, file: &DataFile, deletions: &[Arc<Deletion>]) {
+        for deletion in deletions {
+            let rows = self.tags.matching(&deletion.query);
+            let hidden = deletion.range();
+            let (whole, part): (RoaringBitmap, RoaringBitmap) = rows
                 .iter()
-                .map(|t| t.map_or(ABSENT, |t| self.text(t)))
-                .collect();
-            let key = self.key(key);
-            let values = &mut self.values[key];
-            values.resize(before, ABSENT);
-            let entries = dictionary.keys().iter();
-            values.extend(entries.map(|entry| {
-                let entry = entry.and_then(|e| usize::try_from(e).ok());
-                entry
-                    .and_then(|e| numbers.get(e).copied())
-                    .unwrap_or(ABSENT)
-            }));
+                .filter(|row| meet(hidden, self.slots(file, *row)))
+                .partition(|row| {
+                    let slots = self.slots(file, *row);
+                    hidden.first <= slots.first && slots.last <= hidden.last
+                });
+            self.tags.hide(&whole);
+            self.masks.push((part, hidden));
         }
-        if let Some(more) = batch.column_by_name(layout::MORE_TAGS) {
-            let bad = || BadColumn(layout::MORE_TAGS.to_owned());
-            self.add_more(before, more.as_map_opt().ok_or_else(bad)?)
-                .ok_or_else(bad)?;
-        }
-        for values in &mut self.values {
-            values.resize(before + rows, ABSENT);
-        }
-        Ok(())
     }
 
-    fn add_more(&mut self, before: usize, more: &MapArray) -> Option<()> {
-        for row in (0..more.len()).filter(|row| !more.is_null(*row)) {
-            let entries = more.value(row);
-            let keys = entries.column(0).as_string_opt::<i32>()?;
-            let values = entries.column(1).as_string_opt::<i32>()?;
-            for (key, value) in keys.iter().zip(values.iter()) {
-                let (Some(key), Some(value)) = (key, value) else {
-                    continue;
-                };
-                let (key, value) = (self.key(key), self.text(value));
-                let column = &mut self.values[key];
-                column.resize(column.len().max(before + row + 1), ABSENT);
-                column[before + row] = value;
-            }
+    /// The slots, of the store's step, that a row can hold values of.
+    fn slots(&self, file: &DataFile, row: u32) -> TimeRange {
+        if !file.is_raw() {
+            return file.range();
         }
-        Some(())
+        let first = self.firsts[row as usize];
+        TimeRange {
+            first,
+            last: first.window().last_slot(),
+        }
     }
 
-    fn key(&mut self, key: &str) -> usize {
-        if let Some(number) = self.key_numbers.get(key) {
-            return *number;
-        }
-        let key: Arc<str> = key.into();
-        self.keys.push(key.clone());
-        self.values.push(Vec::new());
-        self.key_numbers.insert(key, self.keys.len() - 1);
-        self.keys.len() - 1
+    /// The slots of a row that deletions hide.
+    pub(crate) fn hidden(&self, row: u32) -> impl Iterator<Item = TimeRange> {
+        let masks = self
+            .masks
+            .iter()
+            .filter(move |(rows, _)| rows.contains(row));
+        masks.map(|(_, range)| *range)
     }
+}
 
-    fn text(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.text_numbers.get(text) {
-            return *number;
-        }
-        let text: Arc<str> = text.into();
-        let number = self.texts.len() as u32;
-        self.texts.push(text.clone());
-        self.text_numbers.insert(text, number);
-        number
-    }
-
-    /// The index of all rows added.
-    pub fn finish(self, metadata: Arc<ParquetMetaData>) -> FileIndex {
-        // The keys in their order, as ids and item ids need them.
-        let mut order: Vec<usize> = (0..self.keys.len()).collect();
-        order.sort_by_key(|k| &self.keys[*k]);
-        let keys: Vec<_> = order.iter().map(|k| self.keys[*k].clone()).collect();
-        let mut values = self.values;
-        let values = order.iter().map(|k| std::mem::take(&mut values[*k]));
-        let text_bytes: usize = self.texts.iter().map(|t| t.len() + 40).sum();
-        let mut index = FileIndex {
-            metadata,
-            tags: TagIndex::default(),
-            keys,
-            values: values.collect(),
-            texts: self.texts,
-            rows: Vec::with_capacity(self.starts.len()),
-            bytes: 0,
-        };
-        let dstype = index.key(DSTYPE);
-        let mut scratch = Vec::new();
-        let mut tags = TagIndex::default();
-        for (row, (start, step)) in self.starts.iter().zip(&self.steps).enumerate() {
-            let row = row as u32;
-            tags.insert(row, index.pairs(row));
-            let pairs = index.pairs(row).map(|(k, v)| (&**k, &**v));
-            let step = Step::from_millis(i64::from(*step)).unwrap_or(Step::from_secs(60));
-            index.rows.push(Row {
-                id: SeriesId::of_pairs(pairs, &mut scratch),
-                first: Slot::ending_by(Timestamp(*start), step),
-                source: DataSource::of_tag(dstype.and_then(|k| index.value(row, k)).map(|v| &**v)),
-            });
-        }
-        index.tags = tags;
-        // Each tag of a row costs its number, and about two bytes in a bitmap.
-        let cells: usize = index.values.iter().map(Vec::len).sum();
-        index.bytes = text_bytes + cells * 6 + index.rows.len() * size_of::<Row>();
-        index
-    }
+fn meet(a: TimeRange, b: TimeRange) -> bool {
+    a.first <= b.last && b.first <= a.last
 }
 
 /// The columns that an index is made from.

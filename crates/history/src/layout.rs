@@ -1,4 +1,4 @@
-//! The columns of a data file. A row is a block: consecutive values of one series.
+//! The columns of a data file. A row is a block: consecutive values of one series, all in one window of sixty slots.
 //!
 //! | column | type | holds |
 //! |---|---|---|
@@ -8,12 +8,17 @@
 //! | `start` | timestamp, ms, UTC | the time of element 0: the end of its interval |
 //! | `step_ms` | int32 | the distance between elements |
 //! | `sequence` | int64 | of two rows of a series that both hold a time, the higher counts |
-//! | `divisor` | double | what the elements are to be divided by |
-//! | `scaled_values` | list of double, null = no data | a value is `scaled_values[i] / divisor` |
+//! | `divisor` | double | what the elements of `scaled_values` are to be divided by, once `base` is added |
+//! | `base` | int64 | the lowest of the row times the divisor, so that the elements are small |
+//! | `scaled_values` | list of int64, null = no data | a value is `(base + scaled_values[i]) / divisor`; the list is null when the row is in `plain_values` |
+//! | `plain_values` | list of double, null = no data | the values as they are; the list is null when the row is in `scaled_values` |
 //! | `count`, `sum`, `min`, `max` | int32, double | of the row's values |
 //!
 //! Rows are sorted by name, then by their tags as pairs in the order of the keys, then by start. The divisor (1, the step in seconds, a power of ten) is chosen so that the elements are whole
-//! numbers and the division gives every value back to the bit; else it is 1.
+//! numbers and the division gives every value back to the bit; a row for which no divisor does that is in `plain_values`.
+//!
+//! This is format 2. In format 1 `scaled_values` is a list of double, there are no `base` and no `plain_values`, and the divisor of a row whose values are not whole is 1.
+//! So `coalesce(plain_values[i], (coalesce(base, 0) + scaled_values[i]) / divisor)` is the value in both. The columns of roll-ups are in [`crate::rollup`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -38,8 +43,12 @@ pub const STEP_MS: &str = "step_ms";
 pub const SEQUENCE: &str = "sequence";
 /// What the elements are divided by.
 pub const DIVISOR: &str = "divisor";
-/// The elements.
+/// What is added to the elements.
+pub const BASE: &str = "base";
+/// The elements, whole numbers.
 pub const SCALED_VALUES: &str = "scaled_values";
+/// The values of a row that has no whole elements.
+pub const PLAIN_VALUES: &str = "plain_values";
 /// Number of values.
 pub const COUNT: &str = "count";
 /// Their sum.
@@ -54,9 +63,20 @@ pub fn tag_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-/// The field of an element of `scaled_values`.
-pub fn element_field() -> Arc<Field> {
-    Arc::new(Field::new("element", DataType::Float64, true))
+/// The key of the format's number in a file's metadata.
+pub const FORMAT_KEY: &str = "hesper.format";
+
+/// The format that is written.
+pub const FORMAT: &str = "2";
+
+/// The field of an element of a list.
+pub fn element_field(of: DataType) -> Arc<Field> {
+    Arc::new(Field::new("element", of, true))
+}
+
+/// The type of a list of elements, each of which may be missing.
+pub fn list_of(element: DataType) -> DataType {
+    DataType::List(element_field(element))
 }
 
 /// The fields of an entry of `more_tags`.
@@ -83,8 +103,8 @@ pub fn split_keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> (Vec<String>, 
     (columns, more)
 }
 
-/// The schema of a file with these tag columns.
-pub fn schema(tag_columns: &[String]) -> SchemaRef {
+/// The fields that every file begins with: the tags, the time, the sequence, the divisor.
+pub fn key_fields(tag_columns: &[String]) -> Vec<Field> {
     let mut fields = vec![Field::new(NAME, tag_type(), false)];
     for key in tag_columns {
         fields.push(Field::new(format!("{TAG_PREFIX}{key}"), tag_type(), true));
@@ -97,7 +117,17 @@ pub fn schema(tag_columns: &[String]) -> SchemaRef {
         Field::new(STEP_MS, DataType::Int32, false),
         Field::new(SEQUENCE, DataType::Int64, false),
         Field::new(DIVISOR, DataType::Float64, false),
-        Field::new(SCALED_VALUES, DataType::List(element_field()), false),
+    ]);
+    fields
+}
+
+/// The schema of a file of raw data with these tag columns.
+pub fn schema(tag_columns: &[String]) -> SchemaRef {
+    let mut fields = key_fields(tag_columns);
+    fields.extend([
+        Field::new(BASE, DataType::Int64, false),
+        Field::new(SCALED_VALUES, list_of(DataType::Int64), true),
+        Field::new(PLAIN_VALUES, list_of(DataType::Float64), true),
         Field::new(COUNT, DataType::Int32, false),
         Field::new(SUM, DataType::Float64, true),
         Field::new(MIN, DataType::Float64, true),

@@ -5,128 +5,41 @@
 //! manifest/00000000000000000064.snapshot.json    all that counts after commit 64
 //! ```
 //! A commit is the creation of the next number, which only one writer can win. A snapshot is written after some commits, so that opening does
-//! not read them all; it is never needed.
+//! not read them all; it is never needed while the commits before it are there.
+
+mod format;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use hesper_hot::store::InHistory;
 use hesper_hot::window::FlushId;
-use hesper_model::{Slot, TimeRange, Window};
-use serde::{Deserialize, Serialize};
+use hesper_model::{TimeRange, Window};
 
-/// The version of the manifest's objects.
-pub const VERSION: u32 = 1;
+pub use format::{
+    Commit, DAY_LEVEL, DataFile, FOLDER, OLDEST_VERSION, ObjectKind, Retired, Snapshot, VERSION,
+    commit_name, snapshot_name,
+};
 
-/// The folder of the manifest's objects.
-pub const FOLDER: &str = "manifest";
+use crate::deletion::Deletion;
 
-/// A data file, as the manifest knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataFile {
-    /// Where it lies, below the root of the store.
-    pub path: String,
-    /// Whose data it holds.
-    pub tenant: String,
-    /// The distance between its values, in milliseconds.
-    pub step_millis: i64,
-    /// Of two rows of a series that both hold a time, the one with the higher sequence counts.
-    pub sequence: u64,
-    /// The number of the first slot that its rows cover.
-    pub first_slot: i64,
-    /// The number of the last slot.
-    pub last_slot: i64,
-    /// The lowest name.
-    pub min_name: String,
-    /// The highest name.
-    pub max_name: String,
-    /// Its rows.
-    pub rows: u64,
-    /// Datapoints in them.
-    pub datapoints: u64,
-    /// Its length.
-    pub bytes: u64,
-    /// CRC-32C of all its bytes.
-    pub crc32c: u32,
-}
+/// Removed files are remembered for this long; what of them is still there after that is found as a file that nothing names.
+const RETIRED_MILLIS: i64 = 7 * 24 * 3600 * 1000;
 
-impl DataFile {
-    /// The slots that its rows cover.
-    pub fn range(&self) -> TimeRange {
-        TimeRange {
-            first: Slot(self.first_slot),
-            last: Slot(self.last_slot),
-        }
-    }
-}
-
-/// A change of the manifest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Commit {
-    /// The version of the format.
-    pub version: u32,
-    /// The number, the same as in the object's name.
-    pub number: u64,
-    /// Tells whose commit it is, for a writer that does not know whether its creation succeeded.
-    pub writer: String,
-    /// Files that count from now on.
-    pub added: Vec<DataFile>,
-    /// Paths of files that no longer do.
-    pub removed: Vec<String>,
-    /// The flushes whose windows are among the files added.
-    pub flushes: Vec<u64>,
-}
-
-/// All that counts after a commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// The version of the format.
-    pub version: u32,
-    /// The number of the commit.
-    pub number: u64,
-    /// The files.
-    pub files: Vec<DataFile>,
-    /// The flushes brought in so far.
-    pub flushes: Vec<u64>,
-}
-
-/// The name of the object of a commit.
-pub fn commit_name(number: u64) -> String {
-    format!("{FOLDER}/{number:020}.json")
-}
-
-/// The name of the object of a snapshot.
-pub fn snapshot_name(number: u64) -> String {
-    format!("{FOLDER}/{number:020}.snapshot.json")
-}
-
-/// What an object in the manifest's folder is, by its file name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ObjectKind {
-    /// A commit.
-    Commit(u64),
-    /// A snapshot.
-    Snapshot(u64),
-}
-
-impl ObjectKind {
-    /// Reads a file name; `None` for anything else.
-    pub fn of(name: &str) -> Option<Self> {
-        let stem = name.strip_suffix(".json")?;
-        match stem.strip_suffix(".snapshot") {
-            Some(number) => number.parse().ok().map(Self::Snapshot),
-            None => stem.parse().ok().map(Self::Commit),
-        }
-    }
-}
+/// The files of one resolution by window, in the order in which their rows lie over one another.
+type ByWindow = BTreeMap<Window, Vec<Arc<DataFile>>>;
 
 /// The files that count, as of a commit.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
     number: u64,
     files: BTreeMap<String, Arc<DataFile>>,
-    by_window: BTreeMap<Window, Vec<Arc<DataFile>>>,
+    /// By slots in a cell: 1 for raw data.
+    by_window: BTreeMap<u32, ByWindow>,
     flushes: HashSet<FlushId>,
+    deletions: Vec<Arc<Deletion>>,
+    loads: BTreeSet<String>,
+    retired: BTreeMap<String, i64>,
 }
 
 impl Manifest {
@@ -136,7 +49,16 @@ impl Manifest {
             number: snapshot.number,
             ..Self::default()
         };
-        manifest.add(snapshot.files, snapshot.flushes);
+        for file in snapshot.files {
+            manifest.add(file);
+        }
+        let flushes = snapshot.flushes.into_iter().map(FlushId);
+        manifest.flushes.extend(flushes);
+        let deletions = snapshot.deletions.into_iter().map(Arc::new);
+        manifest.deletions.extend(deletions);
+        manifest.loads.extend(snapshot.loads);
+        let retired = snapshot.retired.into_iter().map(|r| (r.path, r.at_millis));
+        manifest.retired.extend(retired);
         manifest
     }
 
@@ -146,33 +68,78 @@ impl Manifest {
         let mut next = self.clone();
         next.number = commit.number;
         for path in &commit.removed {
-            if let Some(file) = next.files.remove(path) {
-                for window in file.range().windows() {
-                    if let Some(files) = next.by_window.get_mut(&window) {
-                        files.retain(|f| f.path != *path);
-                        if files.is_empty() {
-                            next.by_window.remove(&window);
-                        }
-                    }
-                }
+            if next.remove(path) {
+                next.retired.insert(path.clone(), commit.at_millis);
             }
         }
-        next.add(commit.added.clone(), commit.flushes.clone());
+        for file in &commit.added {
+            // A file may be removed and added in one commit: it counts as new, and nothing else changes.
+            next.retired.remove(&file.path);
+            next.add(DataFile {
+                commit: commit.number,
+                added_millis: commit.at_millis,
+                ..file.clone()
+            });
+        }
+        next.flushes
+            .extend(commit.flushes.iter().map(|f| FlushId(*f)));
+        next.loads.extend(commit.loads.iter().cloned());
+        let deletions = commit.deletions.iter().map(|d| Deletion {
+            commit: commit.number,
+            at_millis: commit.at_millis,
+            ..d.clone()
+        });
+        next.deletions.extend(deletions.map(Arc::new));
+        next.drop_final_deletions();
+        let horizon = commit.at_millis - RETIRED_MILLIS;
+        next.retired.retain(|_, at| *at >= horizon);
         next
     }
 
-    fn add(&mut self, files: Vec<DataFile>, flushes: Vec<u64>) {
-        for file in files {
-            let file = Arc::new(file);
-            for window in file.range().windows() {
-                let of_window = self.by_window.entry(window).or_default();
-                of_window.push(file.clone());
-                // The order in which rows lie over one another.
-                of_window.sort_by_key(|f| f.sequence);
-            }
-            self.files.insert(file.path.clone(), file);
+    /// Lets go of deletions that no file is affected by any more.
+    fn drop_final_deletions(&mut self) {
+        let mut deletions = std::mem::take(&mut self.deletions);
+        deletions.retain(|d| {
+            let mut tiers = self.by_window.values();
+            tiers.any(|windows| {
+                let mut files = in_range(windows, d.range());
+                files.any(|f| d.affects(f))
+            })
+        });
+        self.deletions = deletions;
+    }
+
+    fn add(&mut self, file: DataFile) {
+        self.remove(&file.path);
+        let file = Arc::new(file);
+        let windows = self.by_window.entry(file.cell_slots).or_default();
+        for window in file.range().windows() {
+            let of_window = windows.entry(window).or_default();
+            let at = of_window.partition_point(|f| f.sequence <= file.sequence);
+            of_window.insert(at, file.clone());
         }
-        self.flushes.extend(flushes.into_iter().map(FlushId));
+        self.files.insert(file.path.clone(), file);
+    }
+
+    fn remove(&mut self, path: &str) -> bool {
+        let Some(file) = self.files.remove(path) else {
+            return false;
+        };
+        let Some(windows) = self.by_window.get_mut(&file.cell_slots) else {
+            return true;
+        };
+        for window in file.range().windows() {
+            if let Some(files) = windows.get_mut(&window) {
+                files.retain(|f| f.path != *path);
+                if files.is_empty() {
+                    windows.remove(&window);
+                }
+            }
+        }
+        if windows.is_empty() {
+            self.by_window.remove(&file.cell_slots);
+        }
+        true
     }
 
     /// The number of the last commit; 0 before the first.
@@ -180,9 +147,14 @@ impl Manifest {
         self.number
     }
 
-    /// The files, in the order of their paths.
+    /// All files, roll-ups among them, in the order of their paths.
     pub fn files(&self) -> impl ExactSizeIterator<Item = &Arc<DataFile>> {
         self.files.values()
+    }
+
+    /// The file of a path, if it counts.
+    pub fn file(&self, path: &str) -> Option<&Arc<DataFile>> {
+        self.files.get(path)
     }
 
     /// True when the file counts.
@@ -190,17 +162,18 @@ impl Manifest {
         self.files.contains_key(path)
     }
 
-    /// The files that cover any slot of a range, each once, in the order in which their rows lie over one another.
+    /// The files of raw data that cover any slot of a range, each once, in the order in which their rows lie over one another.
     pub fn files_in(&self, range: TimeRange) -> Vec<Arc<DataFile>> {
-        if range.is_empty() {
+        self.files_of(1, range)
+    }
+
+    /// The same for the roll-up with so many slots in a cell. Rows of a roll-up never lie over one another.
+    pub fn files_of(&self, cell_slots: u32, range: TimeRange) -> Vec<Arc<DataFile>> {
+        let Some(windows) = self.by_window.get(&cell_slots) else {
             return Vec::new();
-        }
-        let windows = range.first.window()..=range.last.window();
+        };
         let mut seen = HashSet::new();
-        let mut files: Vec<_> = self
-            .by_window
-            .range(windows)
-            .flat_map(|(_, files)| files)
+        let mut files: Vec<_> = in_range(windows, range)
             .filter(|file| seen.insert(&*file.path))
             .cloned()
             .collect();
@@ -208,16 +181,59 @@ impl Manifest {
         files
     }
 
-    /// True when any file covers a part of the window.
+    /// The roll-ups of which there are files, by slots in a cell, ascending.
+    pub fn rollups(&self) -> impl DoubleEndedIterator<Item = u32> {
+        self.by_window.keys().copied().filter(|slots| *slots > 1)
+    }
+
+    /// True when any file of raw data covers a part of the window.
     pub fn covers(&self, window: Window) -> bool {
-        self.by_window.contains_key(&window)
+        let raw = self.by_window.get(&1);
+        raw.is_some_and(|windows| windows.contains_key(&window))
+    }
+
+    /// The windows of which there are files with so many slots in a cell, ascending.
+    pub fn windows(&self, cell_slots: u32) -> impl DoubleEndedIterator<Item = Window> {
+        let windows = self.by_window.get(&cell_slots);
+        windows.into_iter().flat_map(|w| w.keys().copied())
+    }
+
+    /// The deletions that files are still to be rid of.
+    pub fn deletions(&self) -> &[Arc<Deletion>] {
+        &self.deletions
+    }
+
+    /// The deletions whose rows a file may still hold.
+    pub fn deletions_of(&self, file: &DataFile) -> Vec<Arc<Deletion>> {
+        let affecting = self.deletions.iter().filter(|d| d.affects(file));
+        affecting.cloned().collect()
+    }
+
+    /// Files that count no longer, with the time, in milliseconds, since when they don't.
+    pub fn retired(&self) -> impl ExactSizeIterator<Item = (&str, i64)> {
+        self.retired.iter().map(|(path, at)| (&**path, *at))
+    }
+
+    /// The time, in milliseconds, since when a file no longer counts.
+    pub fn retired_at(&self, path: &str) -> Option<i64> {
+        self.retired.get(path).copied()
+    }
+
+    /// True when the flush is in history.
+    pub fn has_flush(&self, id: FlushId) -> bool {
+        self.flushes.contains(&id)
+    }
+
+    /// True when something was loaded under this name.
+    pub fn has_load(&self, name: &str) -> bool {
+        self.loads.contains(name)
     }
 
     /// What the hot tier has to know.
     pub fn in_history(&self) -> InHistory {
         InHistory {
             flushes: self.flushes.clone(),
-            windows: self.by_window.keys().copied().collect::<BTreeSet<_>>(),
+            windows: self.windows(1).collect(),
         }
     }
 
@@ -225,17 +241,34 @@ impl Manifest {
     pub fn to_snapshot(&self) -> Snapshot {
         let mut flushes: Vec<u64> = self.flushes.iter().map(|f| f.0).collect();
         flushes.sort_unstable();
+        let retired = self.retired();
         Snapshot {
             version: VERSION,
             number: self.number,
             files: self.files.values().map(|f| (**f).clone()).collect(),
             flushes,
+            deletions: self.deletions.iter().map(|d| (**d).clone()).collect(),
+            loads: self.loads.iter().cloned().collect(),
+            retired: retired
+                .map(|(path, at_millis)| Retired {
+                    path: path.to_owned(),
+                    at_millis,
+                })
+                .collect(),
         }
     }
 }
 
+fn in_range(windows: &ByWindow, range: TimeRange) -> impl Iterator<Item = &Arc<DataFile>> {
+    let asked = (!range.is_empty()).then(|| range.first.window()..=range.last.window());
+    let found = asked.into_iter().flat_map(|asked| windows.range(asked));
+    found.flat_map(|(_, files)| files)
+}
+
 #[cfg(test)]
 mod tests {
+    use hesper_model::{Slot, TagQuery};
+
     use super::*;
 
     fn file(path: &str, first_slot: i64, last_slot: i64, sequence: u64) -> DataFile {
@@ -243,6 +276,7 @@ mod tests {
             path: path.to_owned(),
             tenant: "default".to_owned(),
             step_millis: 60_000,
+            cell_slots: 1,
             sequence,
             first_slot,
             last_slot,
@@ -251,7 +285,14 @@ mod tests {
             rows: 1,
             datapoints: 60,
             bytes: 1000,
-            crc32c: 1,
+            crc32c: Some(1),
+            part: 0,
+            level: 0,
+            rolled: Vec::new(),
+            pruned_millis: 0,
+            pruned_by: 0,
+            commit: 0,
+            added_millis: 0,
         }
     }
 
@@ -260,9 +301,20 @@ mod tests {
             version: VERSION,
             number,
             writer: "test".to_owned(),
+            at_millis: number as i64,
+            what: "flush".to_owned(),
             added,
             removed: removed.iter().map(|p| (*p).to_owned()).collect(),
             flushes: vec![number],
+            deletions: Vec::new(),
+            loads: Vec::new(),
+        }
+    }
+
+    fn range(first: i64, last: i64) -> TimeRange {
+        TimeRange {
+            first: Slot(first),
+            last: Slot(last),
         }
     }
 
@@ -280,41 +332,67 @@ mod tests {
         );
         let manifest = Manifest::default().after(&first).after(&second);
         let paths = |first: i64, last: i64| -> Vec<_> {
-            let range = TimeRange {
-                first: Slot(first),
-                last: Slot(last),
-            };
-            let files = manifest.files_in(range);
+            let files = manifest.files_in(range(first, last));
             files.iter().map(|f| f.path.clone()).collect()
         };
         assert_eq!(paths(30, 31), ["early", "long", "late"]);
         assert_eq!(paths(61, 700), ["far", "long"]);
         assert_eq!(paths(200, 300), [""; 0]);
+        assert_eq!(paths(2, 1), [""; 0]);
         assert!(manifest.covers(Window(2)) && !manifest.covers(Window(3)));
         let gone = manifest.after(&commit(3, vec![], &["long", "late"]));
         assert!(gone.holds("early") && !gone.holds("long") && !gone.covers(Window(2)));
+        assert_eq!(gone.retired_at("long"), Some(3));
+    }
+
+    #[test]
+    fn roll_ups_are_kept_apart_from_raw_data() {
+        let mut rollup = file("rollup", 1, 1440, 3);
+        rollup.cell_slots = 5;
+        let added = vec![rollup, file("raw", 1, 60, 3)];
+        let manifest = Manifest::default().after(&commit(1, added, &[]));
+        let paths = |files: Vec<Arc<DataFile>>| -> Vec<_> {
+            files.iter().map(|f| f.path.clone()).collect()
+        };
+        assert_eq!(paths(manifest.files_in(range(1, 1440))), ["raw"]);
+        assert_eq!(paths(manifest.files_of(5, range(600, 601))), ["rollup"]);
+        assert!(!manifest.covers(Window(5)), "memory holds all of it");
+        assert_eq!(manifest.rollups().collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn a_deletion_is_kept_until_no_file_from_before_it_is_left() {
+        let before = Manifest::default().after(&commit(1, vec![file("old", 1, 60, 1)], &[]));
+        let mut delete = commit(2, vec![], &[]);
+        let everything = TagQuery::True;
+        delete.deletions = vec![Deletion::new("d".to_owned(), everything, range(1, 10))];
+        let deleted = before.after(&delete);
+        let later = deleted.after(&commit(3, vec![file("new", 1, 60, 2)], &[]));
+        let of = |path: &str| later.deletions_of(later.file(path).expect("there")).len();
+        assert_eq!((of("old"), of("new")), (1, 0));
+        let rewritten = later.after(&commit(4, vec![file("merged", 1, 60, 2)], &["old", "new"]));
+        assert!(rewritten.deletions().is_empty());
+        // A file that is added again counts as new.
+        let touched = deleted.after(&commit(3, vec![file("old", 1, 60, 1)], &["old"]));
+        assert!(touched.deletions().is_empty() && touched.holds("old"));
+        assert_eq!(touched.retired().len(), 0);
     }
 
     #[test]
     fn a_snapshot_is_the_manifest() {
-        let manifest = Manifest::default().after(&commit(1, vec![file("a", 1, 60, 1)], &[]));
+        let mut first = commit(1, vec![file("a", 1, 60, 1), file("b", 1, 60, 2)], &[]);
+        first.loads = vec!["may.json".to_owned()];
+        let all = Manifest::default().after(&first);
+        let mut second = commit(2, vec![], &["b"]);
+        let query = TagQuery::Equal("name".into(), "a".into());
+        second.deletions = vec![Deletion::new("d".to_owned(), query, range(1, 10))];
+        let manifest = all.after(&second);
         let text = serde_json::to_string(&manifest.to_snapshot()).expect("plain data");
         let read = Manifest::of_snapshot(serde_json::from_str(&text).expect("just written"));
         assert_eq!(read.to_snapshot(), manifest.to_snapshot());
-        assert_eq!(read.in_history().flushes, HashSet::from([FlushId(1)]));
-    }
-
-    #[test]
-    fn object_names_are_told_apart() {
-        let name = |path: String| path.rsplit('/').next().expect("a name").to_owned();
-        assert_eq!(
-            ObjectKind::of(&name(commit_name(7))),
-            Some(ObjectKind::Commit(7))
-        );
-        assert_eq!(
-            ObjectKind::of(&name(snapshot_name(7))),
-            Some(ObjectKind::Snapshot(7))
-        );
-        assert_eq!(ObjectKind::of("7.json.tmp"), None);
+        assert_eq!(read.in_history().flushes, manifest.in_history().flushes);
+        assert!(read.has_load("may.json") && read.retired_at("b") == Some(2));
+        assert_eq!(read.deletions().len(), 1);
+        assert_eq!(read.file("a").expect("there").commit, 1);
     }
 }

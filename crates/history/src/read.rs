@@ -4,13 +4,15 @@ use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Float64Array, Int32Array, ListArray, RecordBatch};
-use arrow::datatypes::{Float64Type, Int32Type};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, Float64Array, Int32Array, Int64Array, ListArray,
+    PrimitiveArray, RecordBatch,
+};
+use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector,
 };
@@ -22,14 +24,15 @@ use roaring::RoaringBitmap;
 
 use crate::file_index::{BadColumn, FileIndex, FileIndexBuilder, is_indexed};
 use crate::layout;
+use crate::objects::Objects;
 use crate::{DataFile, HistoryError};
 
 /// Rows of a record batch while reading.
 const BATCH_ROWS: usize = 4096;
 
 /// A data file on the object store, for the Parquet reader.
-struct ObjectReader {
-    store: Arc<dyn ObjectStore>,
+pub(crate) struct ObjectReader {
+    objects: Objects,
     path: Path,
     bytes: u64,
 }
@@ -40,7 +43,7 @@ fn external(error: object_store::Error) -> ParquetError {
 
 impl AsyncFileReader for ObjectReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
-        let read = async move { self.store.get_range(&self.path, range).await };
+        let read = async move { self.objects.get_range(&self.path, range).await };
         read.map(|r| r.map_err(external)).boxed()
     }
 
@@ -48,7 +51,7 @@ impl AsyncFileReader for ObjectReader {
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
-        let read = async move { self.store.get_ranges(&self.path, &ranges).await };
+        let read = async move { self.objects.get_ranges(&self.path, &ranges).await };
         read.map(|r| r.map_err(external)).boxed()
     }
 
@@ -67,9 +70,10 @@ impl AsyncFileReader for ObjectReader {
     }
 }
 
-fn open(store: &Arc<dyn ObjectStore>, file: &DataFile) -> ObjectReader {
+/// A reader of a file.
+pub(crate) fn open(objects: &Objects, file: &DataFile) -> ObjectReader {
     ObjectReader {
-        store: store.clone(),
+        objects: objects.clone(),
         path: Path::from(file.path.as_str()),
         bytes: file.bytes,
     }
@@ -77,7 +81,7 @@ fn open(store: &Arc<dyn ObjectStore>, file: &DataFile) -> ObjectReader {
 
 /// Runs a reading of a file to its end. The Parquet and Arrow readers panic on some damaged files, on schemas they do not know for one: such a
 /// file is an error like any other.
-async fn contained<T>(
+pub(crate) async fn contained<T>(
     file: &DataFile,
     reading: impl Future<Output = Result<T, HistoryError>>,
 ) -> Result<T, HistoryError> {
@@ -89,7 +93,7 @@ async fn contained<T>(
             let text = text.unwrap_or("no reason given");
             Err(HistoryError::file(
                 &file.path,
-                &format!("it is damaged, the reader gave up: {text}"),
+                format!("it is damaged, the reader gave up: {text}"),
             ))
         }
     }
@@ -99,19 +103,13 @@ async fn contained<T>(
 ///
 /// # Errors
 /// When the file cannot be read or is not of the layout.
-pub async fn read_index(
-    store: &Arc<dyn ObjectStore>,
-    file: &DataFile,
-) -> Result<FileIndex, HistoryError> {
-    contained(file, index_of(store, file)).await
+pub async fn read_index(objects: &Objects, file: &DataFile) -> Result<FileIndex, HistoryError> {
+    contained(file, index_of(objects, file)).await
 }
 
-async fn index_of(
-    store: &Arc<dyn ObjectStore>,
-    file: &DataFile,
-) -> Result<FileIndex, HistoryError> {
+async fn index_of(objects: &Objects, file: &DataFile) -> Result<FileIndex, HistoryError> {
     let failed = |e: &dyn std::fmt::Display| HistoryError::file(&file.path, e);
-    let builder = ParquetRecordBatchStreamBuilder::new(open(store, file))
+    let builder = ParquetRecordBatchStreamBuilder::new(open(objects, file))
         .await
         .map_err(|e| failed(&e))?;
     let metadata = builder.metadata().clone();
@@ -134,22 +132,22 @@ async fn index_of(
     Ok(index.finish(metadata))
 }
 
-/// Reads the values of rows and hands each row's to `row`, in the order of the rows. NaN is no data.
+/// Reads the values of rows and hands each row's to `row`, in the order of the rows. NaN is no data; so is what the index hides.
 ///
 /// # Errors
 /// When the file cannot be read, is not of the layout, or a row's values are not those that its count and sum were made of.
 pub async fn read_values(
-    store: &Arc<dyn ObjectStore>,
+    objects: &Objects,
     file: &DataFile,
     index: &FileIndex,
     rows: &RoaringBitmap,
     row: impl FnMut(u32, &[f64]),
 ) -> Result<(), HistoryError> {
-    contained(file, values_of(store, file, index, rows, row)).await
+    contained(file, values_of(objects, file, index, rows, row)).await
 }
 
 async fn values_of(
-    store: &Arc<dyn ObjectStore>,
+    objects: &Objects,
     file: &DataFile,
     index: &FileIndex,
     rows: &RoaringBitmap,
@@ -158,10 +156,12 @@ async fn values_of(
     let failed = |e: &dyn std::fmt::Display| HistoryError::file(&file.path, e);
     let metadata = ArrowReaderMetadata::try_new(index.metadata.clone(), ArrowReaderOptions::new())
         .map_err(|e| failed(&e))?;
-    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(open(store, file), metadata);
+    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(open(objects, file), metadata);
     let wanted = [
         layout::DIVISOR,
+        layout::BASE,
         layout::SCALED_VALUES,
+        layout::PLAIN_VALUES,
         layout::COUNT,
         layout::SUM,
     ];
@@ -189,12 +189,23 @@ async fn values_of(
             columns
                 .values(i, &mut values)
                 .map_err(|e| failed(&format!("row {position}: {e}")))?;
+            hide(index, position, &mut values);
             row(position, &values);
         }
     }
     match positions.next() {
         None => Ok(()),
         Some(missing) => Err(failed(&format!("row {missing} is missing"))),
+    }
+}
+
+/// Takes out what the index hides of a row.
+fn hide(index: &FileIndex, row: u32, values: &mut [f64]) {
+    let first = index.row(row).first.0;
+    for hidden in index.hidden(row) {
+        let from = (hidden.first.0 - first).clamp(0, values.len() as i64) as usize;
+        let to = (hidden.last.0 + 1 - first).clamp(0, values.len() as i64) as usize;
+        values[from..to.max(from)].fill(f64::NAN);
     }
 }
 
@@ -219,57 +230,53 @@ fn selection(rows: &RoaringBitmap, all: usize) -> RowSelection {
     RowSelection::from(selectors)
 }
 
+/// The columns that a row's values are computed from, in format 1 or 2.
 struct ValueColumns<'a> {
     divisor: &'a Float64Array,
-    lists: &'a ListArray,
-    elements: &'a Float64Array,
+    scaled: Option<(&'a Int64Array, Elements<'a, Int64Type>)>,
+    plain: Option<Elements<'a, Float64Type>>,
+    /// Format 1: doubles that are to be divided.
+    divided: Option<Elements<'a, Float64Type>>,
     count: &'a Int32Array,
     sum: &'a Float64Array,
 }
 
 impl<'a> ValueColumns<'a> {
     fn of(batch: &'a RecordBatch) -> Result<Self, BadColumn> {
-        let column = |name: &str| {
-            batch
-                .column_by_name(name)
-                .ok_or_else(|| BadColumn(name.to_owned()))
-        };
-        let doubles = |name: &str| {
-            column(name)?
-                .as_primitive_opt::<Float64Type>()
-                .ok_or_else(|| BadColumn(name.to_owned()))
-        };
-        let bad = |name: &str| BadColumn(name.to_owned());
-        let lists = column(layout::SCALED_VALUES)?
-            .as_list_opt::<i32>()
-            .ok_or_else(|| bad(layout::SCALED_VALUES))?;
+        let scaled = list(batch, layout::SCALED_VALUES)?;
+        let doubles = scaled.value_type() == DataType::Float64;
         Ok(Self {
-            divisor: doubles(layout::DIVISOR)?,
-            lists,
-            elements: lists
-                .values()
-                .as_primitive_opt::<Float64Type>()
-                .ok_or_else(|| bad(layout::SCALED_VALUES))?,
-            count: column(layout::COUNT)?
-                .as_primitive_opt::<Int32Type>()
-                .ok_or_else(|| bad(layout::COUNT))?,
-            sum: doubles(layout::SUM)?,
+            divisor: primitive::<Float64Type>(batch, layout::DIVISOR)?,
+            scaled: (!doubles)
+                .then(|| {
+                    let base = primitive::<Int64Type>(batch, layout::BASE)?;
+                    Ok((base, Elements::of(scaled, layout::SCALED_VALUES)?))
+                })
+                .transpose()?,
+            plain: (!doubles)
+                .then(|| Elements::of(list(batch, layout::PLAIN_VALUES)?, layout::PLAIN_VALUES))
+                .transpose()?,
+            divided: doubles
+                .then(|| Elements::of(scaled, layout::SCALED_VALUES))
+                .transpose()?,
+            count: primitive::<Int32Type>(batch, layout::COUNT)?,
+            sum: primitive::<Float64Type>(batch, layout::SUM)?,
         })
     }
 
     /// Computes the values of a row and checks them against its count and sum.
     fn values(&self, row: usize, out: &mut Vec<f64>) -> Result<(), &'static str> {
-        let offsets = self.lists.value_offsets();
-        let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
         let divisor = self.divisor.value(row);
         out.clear();
-        out.extend(self.elements.values()[from..to].iter().map(|e| e / divisor));
-        if self.elements.null_count() > 0 {
-            for (i, value) in out.iter_mut().enumerate() {
-                if self.elements.is_null(from + i) {
-                    *value = f64::NAN;
-                }
-            }
+        let scaled = self.scaled.as_ref().is_some_and(|(base, elements)| {
+            let base = base.value(row);
+            elements.read(row, out, |e| base.wrapping_add(e) as f64 / divisor)
+        });
+        let found = scaled
+            || (self.plain.as_ref()).is_some_and(|e| e.read(row, out, |v| v))
+            || (self.divided.as_ref()).is_some_and(|e| e.read(row, out, |v| v / divisor));
+        if !found {
+            return Err("it has no values");
         }
         let (mut count, mut sum) = (0, None);
         for v in out.iter().filter(|v| !v.is_nan()) {
@@ -285,4 +292,61 @@ impl<'a> ValueColumns<'a> {
         }
         Ok(())
     }
+}
+
+/// A list column, with the elements of all its rows.
+pub(crate) struct Elements<'a, T: ArrowPrimitiveType> {
+    lists: &'a ListArray,
+    elements: &'a PrimitiveArray<T>,
+}
+
+impl<'a, T: ArrowPrimitiveType> Elements<'a, T> {
+    /// The elements of a column that is called `name`.
+    pub fn of(lists: &'a ListArray, name: &str) -> Result<Self, BadColumn> {
+        let elements = lists.values().as_primitive_opt::<T>();
+        let elements = elements.ok_or_else(|| BadColumn(name.to_owned()))?;
+        Ok(Self { lists, elements })
+    }
+
+    /// Appends the values of a row, NaN where there is no data; false when the row has no list here.
+    pub fn read(&self, row: usize, out: &mut Vec<f64>, value: impl Fn(T::Native) -> f64) -> bool {
+        if self.lists.is_null(row) {
+            return false;
+        }
+        let offsets = self.lists.value_offsets();
+        let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+        let begin = out.len();
+        out.extend(self.elements.values()[from..to].iter().map(|e| value(*e)));
+        if self.elements.null_count() > 0 {
+            for (i, value) in out[begin..].iter_mut().enumerate() {
+                if self.elements.is_null(from + i) {
+                    *value = f64::NAN;
+                }
+            }
+        }
+        true
+    }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, BadColumn> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| BadColumn(name.to_owned()))
+}
+
+/// A column of numbers.
+pub(crate) fn primitive<'a, T: ArrowPrimitiveType>(
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a PrimitiveArray<T>, BadColumn> {
+    column(batch, name)?
+        .as_primitive_opt::<T>()
+        .ok_or_else(|| BadColumn(name.to_owned()))
+}
+
+/// A column of lists.
+pub(crate) fn list<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ListArray, BadColumn> {
+    column(batch, name)?
+        .as_list_opt::<i32>()
+        .ok_or_else(|| BadColumn(name.to_owned()))
 }

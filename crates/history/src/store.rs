@@ -1,31 +1,29 @@
 //! History as a whole: its object store, its manifest, its files.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod commit;
 
-use bytes::Bytes;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
 use chrono::DateTime;
-use futures::TryStreamExt;
 use hesper_hot::HotStore;
 use hesper_hot::store::{FlushRow, PendingFlush};
 use hesper_hot::window::FlushId;
-use hesper_model::{Step, Window};
+use hesper_model::{Slot, Step, Timestamp, Window};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 
+pub(crate) use commit::{Change, Fit};
+
+use crate::deletion::Deletion;
 use crate::encode::{self, EncodedFile};
 use crate::file_index::FileIndex;
-use crate::manifest::{self, Commit, DataFile, Manifest, ObjectKind, Snapshot};
+use crate::manifest::{DataFile, Manifest};
+use crate::objects::{Created, Objects, Retry};
 use crate::{HistoryError, read};
-
-/// A snapshot of the manifest is written after this many commits.
-const SNAPSHOT_EVERY: u64 = 64;
-
-/// Numbers tried before a commit is given up.
-const COMMIT_ATTEMPTS: usize = 32;
 
 /// Rows of a data file; a flush with more of a window makes several files.
 pub const MAX_FILE_ROWS: usize = 131_072;
@@ -54,7 +52,23 @@ pub struct HistoryStats {
 pub struct EncodedFlush {
     /// The flush.
     pub id: FlushId,
-    files: Vec<(Window, EncodedFile)>,
+    /// The window of each, and its place among those of the window.
+    files: Vec<(Window, u32, EncodedFile)>,
+}
+
+/// Where a data file belongs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FilePlace {
+    /// Its name tells the time of this slot.
+    pub start: Slot,
+    /// Slots in each of its values.
+    pub cell_slots: u32,
+    /// The sequence of its rows.
+    pub sequence: u64,
+    /// Its place among the files made of the same rows.
+    pub part: u32,
+    /// How far it is merged.
+    pub level: u8,
 }
 
 #[derive(Clone)]
@@ -66,13 +80,48 @@ impl quick_cache::Weighter<String, Arc<FileIndex>> for ByBytes {
     }
 }
 
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Settings of history.
+#[derive(Clone)]
+pub struct HistoryOptions {
+    /// The distance between datapoints.
+    pub step: Step,
+    /// Tells this process from all others, also from those before it.
+    pub writer: String,
+    /// Bounds the indexes of files that are kept.
+    pub cache_bytes: u64,
+    /// How requests to the object store are tried again.
+    pub retry: Retry,
+    /// The time of commits.
+    pub clock: Clock,
+}
+
+impl HistoryOptions {
+    /// The defaults: 64 MB of indexes, the system's clock.
+    pub fn new(step: Step, writer: String) -> Self {
+        Self {
+            step,
+            writer,
+            cache_bytes: 64 << 20,
+            retry: Retry::default(),
+            clock: Arc::new(|| Timestamp(chrono::Utc::now().timestamp_millis())),
+        }
+    }
+}
+
 /// History, open.
 pub struct History {
-    store: Arc<dyn ObjectStore>,
+    objects: Objects,
     step: Step,
     writer: String,
-    commits: AtomicU64,
+    clock: Clock,
+    /// Texts used so far to tell one put or commit of this process from another.
+    tags: AtomicU64,
     manifest: RwLock<Arc<Manifest>>,
+    /// When the manifest was last known to be the newest, in milliseconds.
+    refreshed: AtomicI64,
     /// One commit of this process at a time.
     committing: tokio::sync::Mutex<()>,
     indexes: quick_cache::sync::Cache<String, Arc<FileIndex>, ByBytes>,
@@ -90,17 +139,50 @@ impl History {
         writer: String,
         cache_bytes: u64,
     ) -> Result<Self, HistoryError> {
-        let manifest = load_manifest(&store).await?;
+        let options = HistoryOptions {
+            cache_bytes,
+            ..HistoryOptions::new(step, writer)
+        };
+        Self::open_with(store, options).await
+    }
+
+    /// Opens the history on an object store.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read.
+    pub async fn open_with(
+        store: Arc<dyn ObjectStore>,
+        options: HistoryOptions,
+    ) -> Result<Self, HistoryError> {
+        let objects = Objects::new(store, options.retry);
+        let now = (options.clock)();
+        let manifest = commit::load_manifest(&objects).await?;
         Ok(Self {
-            store,
-            step,
-            writer,
-            commits: AtomicU64::new(0),
+            objects,
+            step: options.step,
+            writer: options.writer,
+            tags: AtomicU64::new(0),
             manifest: RwLock::new(Arc::new(manifest)),
+            refreshed: AtomicI64::new(now.0),
+            clock: options.clock,
             committing: tokio::sync::Mutex::new(()),
-            indexes: quick_cache::sync::Cache::with_weighter(1000, cache_bytes, ByBytes),
+            indexes: quick_cache::sync::Cache::with_weighter(1000, options.cache_bytes, ByBytes),
             stats: HistoryStats::default(),
         })
+    }
+
+    /// The distance between datapoints.
+    pub fn step(&self) -> Step {
+        self.step
+    }
+
+    /// The object store, with retries.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 
     /// The files that count now.
@@ -125,16 +207,23 @@ impl History {
         let mut files = Vec::new();
         for window in &flush.windows {
             let mut rows: Vec<FlushRow> = Vec::new();
+            let mut part = 0;
+            let mut encode = |rows: &[FlushRow]| {
+                let file = encode::encode(rows, self.step, flush.id.0)?;
+                files.push((*window, part, file));
+                part += 1;
+                Ok::<_, HistoryError>(())
+            };
             hot.flush_rows(flush, *window, |row| {
                 rows.push(row);
                 if rows.len() == MAX_FILE_ROWS {
-                    files.push((*window, encode::encode(&rows, self.step, flush.id.0)?));
+                    encode(&rows)?;
                     rows.clear();
                 }
                 Ok::<_, HistoryError>(())
             })?;
             if !rows.is_empty() {
-                files.push((*window, encode::encode(&rows, self.step, flush.id.0)?));
+                encode(&rows)?;
             }
         }
         Ok(EncodedFlush {
@@ -143,152 +232,127 @@ impl History {
         })
     }
 
-    /// Puts the files of a flush on the object store and commits them. When it returns, they count and are durable.
+    /// Puts the files of a flush on the object store and commits them. When it returns, they count and are durable. A flush that is in history
+    /// already changes nothing: its number is given out once in a history.
     ///
     /// # Errors
-    /// When the object store fails; nothing counts then, and files that were put are garbage.
+    /// When the object store fails. The flush may have been committed all the same; trying it again is right in both cases.
     pub async fn commit_flush(&self, flush: EncodedFlush) -> Result<(), HistoryError> {
+        let id = flush.id;
+        if self.manifest().has_flush(id) {
+            return Ok(());
+        }
         let mut added = Vec::new();
-        for (window, file) in flush.files {
-            added.push(self.put_file(window, flush.id.0, file).await?);
+        for (window, part, file) in flush.files {
+            let place = FilePlace {
+                start: window.first_slot(),
+                cell_slots: 1,
+                sequence: id.0,
+                part,
+                level: 0,
+            };
+            added.push(self.put_file(file, place).await?);
         }
-        let (bytes, datapoints) = added
-            .iter()
-            .fold((0, 0), |(b, d), f| (b + f.bytes, d + f.datapoints));
-        let files = added.len() as u64;
-        self.commit(added, Vec::new(), vec![flush.id.0]).await?;
-        let add = |counter: &AtomicU64, n| _ = counter.fetch_add(n, Ordering::Relaxed);
-        add(&self.stats.files_written, files);
-        add(&self.stats.bytes_written, bytes);
-        add(&self.stats.datapoints_written, datapoints);
-        Ok(())
+        let change = Change {
+            what: "flush",
+            added,
+            flushes: vec![id.0],
+            ..Change::default()
+        };
+        let fit = |manifest: &Manifest| match manifest.has_flush(id) {
+            true => Fit::Done,
+            false => Fit::Yes,
+        };
+        self.commit(change, fit).await
     }
 
-    async fn put_file(
+    /// Puts a file on the object store, under a name that no other file ever has. It counts only when it is committed.
+    pub(crate) async fn put_file(
         &self,
-        window: Window,
-        sequence: u64,
         file: EncodedFile,
+        place: FilePlace,
     ) -> Result<DataFile, HistoryError> {
-        let start = window.first_slot().time(self.step);
+        let start = place.start.time(self.step);
         let time = DateTime::from_timestamp_millis(start.0).unwrap_or_default();
-        let folder = format!("raw/{}", time.format("%Y-%m-%d"));
-        let stem = format!("{}-{sequence:08}", time.format("%H%M%S"));
+        let day = time.format("%Y-%m-%d");
+        let folder = match place.cell_slots {
+            1 => format!("raw/{day}"),
+            slots => format!(
+                "rollup/{}s/{day}",
+                i64::from(slots) * self.step.millis() / 1000
+            ),
+        };
+        let stem = format!("{}-{:08}", time.format("%H%M%S"), place.sequence);
         let crc32c = crc32c::crc32c(&file.bytes);
-        let bytes = file.bytes.len() as u64;
-        // A name that is taken belongs to a file of the same flush or to garbage; neither is ever written over.
-        for attempt in 0..u32::MAX {
-            let path = Path::from(format!("{folder}/{stem}-{attempt}.parquet"));
-            let put = self
-                .store
-                .put_opts(
-                    &path,
-                    PutPayload::from_bytes(file.bytes.clone()),
-                    PutMode::Create.into(),
-                )
-                .await;
-            match put {
-                Ok(_) => {
-                    return Ok(DataFile {
-                        path: path.to_string(),
-                        tenant: DEFAULT_TENANT.to_owned(),
-                        step_millis: self.step.millis(),
-                        sequence,
-                        first_slot: file.slots.0,
-                        last_slot: file.slots.1,
-                        min_name: file.names.0,
-                        max_name: file.names.1,
-                        rows: file.rows,
-                        datapoints: file.datapoints,
-                        bytes,
-                        crc32c,
-                    });
-                }
-                Err(object_store::Error::AlreadyExists { .. }) => {}
-                Err(e) => return Err(HistoryError::store(&path)(e)),
+        loop {
+            let once = crc32c::crc32c(self.next_tag().as_bytes());
+            let name = format!("{folder}/{stem}-{once:08x}-{:04}.parquet", place.part);
+            let path = Path::from(name);
+            match self.objects.create(&path, &file.bytes).await? {
+                Created::Ours => {}
+                Created::Others(_) => continue,
             }
-        }
-        Err(HistoryError::Contended {
-            attempts: u32::MAX as usize,
-        })
-    }
-
-    /// Makes the next commit of the manifest.
-    async fn commit(
-        &self,
-        added: Vec<DataFile>,
-        removed: Vec<String>,
-        flushes: Vec<u64>,
-    ) -> Result<(), HistoryError> {
-        let _one = self.committing.lock().await;
-        let writer = format!(
-            "{}-{}",
-            self.writer,
-            self.commits.fetch_add(1, Ordering::Relaxed)
-        );
-        for _ in 0..COMMIT_ATTEMPTS {
-            let current = self.manifest();
-            let commit = Commit {
-                version: manifest::VERSION,
-                number: current.number() + 1,
-                writer: writer.clone(),
-                added: added.clone(),
-                removed: removed.clone(),
-                flushes: flushes.clone(),
-            };
-            let path = Path::from(manifest::commit_name(commit.number));
-            let put = self
-                .store
-                .put_opts(&path, json(&commit), PutMode::Create.into())
-                .await;
-            let (won, taken) = match put {
-                Ok(_) => (true, commit),
-                // Another's commit, or ours after a time-out that had succeeded.
-                Err(object_store::Error::AlreadyExists { .. }) => {
-                    let theirs: Commit = read_json(&self.store, &path).await?;
-                    (theirs.writer == writer, theirs)
-                }
-                Err(e) => return Err(HistoryError::store(&path)(e)),
-            };
-            let next = Arc::new(current.after(&taken));
-            *self.manifest.write() = next.clone();
-            if won {
-                self.stats.commits.fetch_add(1, Ordering::Relaxed);
-                self.write_snapshot(&next).await;
-                return Ok(());
-            }
-        }
-        Err(HistoryError::Contended {
-            attempts: COMMIT_ATTEMPTS,
-        })
-    }
-
-    /// Writes a snapshot when one is due. It only saves time when history is opened: a failure is no error.
-    async fn write_snapshot(&self, manifest: &Manifest) {
-        if !manifest.number().is_multiple_of(SNAPSHOT_EVERY) {
-            return;
-        }
-        let path = Path::from(manifest::snapshot_name(manifest.number()));
-        let put = self.store.put(&path, json(&manifest.to_snapshot())).await;
-        if let Err(error) = put {
-            tracing::warn!(%error, %path, "the manifest's snapshot could not be written");
+            let add = |counter: &AtomicU64, n| _ = counter.fetch_add(n, Ordering::Relaxed);
+            add(&self.stats.files_written, 1);
+            add(&self.stats.bytes_written, file.bytes.len() as u64);
+            add(&self.stats.datapoints_written, file.datapoints);
+            return Ok(DataFile {
+                path: path.to_string(),
+                tenant: DEFAULT_TENANT.to_owned(),
+                step_millis: self.step.millis() * i64::from(place.cell_slots),
+                cell_slots: place.cell_slots,
+                sequence: place.sequence,
+                first_slot: file.slots.0,
+                last_slot: file.slots.1,
+                min_name: file.names.0,
+                max_name: file.names.1,
+                rows: file.rows,
+                datapoints: file.datapoints,
+                bytes: file.bytes.len() as u64,
+                crc32c: Some(crc32c),
+                part: place.part,
+                level: place.level,
+                rolled: Vec::new(),
+                pruned_millis: 0,
+                pruned_by: 0,
+                commit: 0,
+                added_millis: 0,
+            });
         }
     }
 
-    /// The index of a file, read now unless it is kept from before.
+    /// The index of a file, read now unless it is kept from before. What was deleted is not in it.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub async fn index(&self, file: &DataFile) -> Result<Arc<FileIndex>, HistoryError> {
+        let deletions = self.deletions_of(file);
+        let newest = deletions.iter().map(|d| d.commit).max();
+        let key = match newest {
+            None => Cow::Borrowed(&file.path),
+            Some(newest) => Cow::Owned(format!("{} without {newest}", file.path)),
+        };
         self.indexes
-            .get_or_insert_async(&file.path, async {
-                read::read_index(&self.store, file).await.map(Arc::new)
+            .get_or_insert_async(&*key, async {
+                let mut index = read::read_index(&self.objects, file).await?;
+                index.hide(file, &deletions);
+                Ok(Arc::new(index))
             })
             .await
             .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Reads the values of rows of a file: see [`read::read_values`].
+    /// The deletions that hide something of a file.
+    pub(crate) fn deletions_of(&self, file: &DataFile) -> Vec<Arc<Deletion>> {
+        let manifest = self.manifest();
+        // The manifest knows by which commit the file came; whoever asks may have the entry from elsewhere.
+        match manifest.file(&file.path) {
+            Some(file) => manifest.deletions_of(file),
+            None => Vec::new(),
+        }
+    }
+
+    /// Reads the values of rows of a file: see [`read::read_values`]. What was deleted is no data.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -302,88 +366,19 @@ impl History {
         self.stats
             .rows_read
             .fetch_add(rows.len(), Ordering::Relaxed);
-        read::read_values(&self.store, file, index, rows, row)
+        read::read_values(&self.objects, file, index, rows, row)
             .await
             .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Bytes and datapoints of all files that count.
+    /// Bytes of all files that count, and datapoints of those of raw data.
     pub fn size(&self) -> (u64, u64) {
         let manifest = self.manifest();
-        let files = manifest.files();
-        files.fold((0, 0), |(b, d), f| (b + f.bytes, d + f.datapoints))
-    }
-}
-
-fn json(value: &impl serde::Serialize) -> PutPayload {
-    let text = serde_json::to_vec_pretty(value).expect("the manifest is plain data");
-    PutPayload::from_bytes(Bytes::from(text))
-}
-
-async fn read_json<T: serde::de::DeserializeOwned>(
-    store: &Arc<dyn ObjectStore>,
-    path: &Path,
-) -> Result<T, HistoryError> {
-    let bytes = async { store.get(path).await?.bytes().await };
-    let bytes = bytes.await.map_err(HistoryError::store(path))?;
-    serde_json::from_slice(&bytes).map_err(|e| HistoryError::Manifest {
-        path: path.to_string(),
-        what: e.to_string(),
-    })
-}
-
-/// Reads the newest snapshot and the commits after it.
-async fn load_manifest(store: &Arc<dyn ObjectStore>) -> Result<Manifest, HistoryError> {
-    let folder = Path::from(manifest::FOLDER);
-    let objects: Vec<_> = store
-        .list(Some(&folder))
-        .try_collect()
-        .await
-        .map_err(HistoryError::store(&folder))?;
-    let mut commits = BTreeMap::new();
-    let mut newest = None;
-    for object in objects {
-        match object.location.filename().and_then(ObjectKind::of) {
-            Some(ObjectKind::Commit(number)) => _ = commits.insert(number, object.location),
-            Some(ObjectKind::Snapshot(number))
-                if newest.as_ref().is_none_or(|(n, _)| *n < number) =>
-            {
-                newest = Some((number, object.location));
-            }
-            _ => {}
+        let (mut bytes, mut datapoints) = (0, 0);
+        for file in manifest.files() {
+            bytes += file.bytes;
+            datapoints += if file.is_raw() { file.datapoints } else { 0 };
         }
+        (bytes, datapoints)
     }
-    let mut manifest = match &newest {
-        None => Manifest::default(),
-        Some((_, path)) => {
-            let snapshot: Snapshot = read_json(store, path).await?;
-            check_version(path, snapshot.version)?;
-            Manifest::of_snapshot(snapshot)
-        }
-    };
-    for (number, path) in commits.range(manifest.number() + 1..) {
-        let commit: Commit = read_json(store, path).await?;
-        check_version(path, commit.version)?;
-        if *number != manifest.number() + 1 || commit.number != *number {
-            return Err(HistoryError::Manifest {
-                path: path.to_string(),
-                what: format!("commit {} should be before it", manifest.number() + 1),
-            });
-        }
-        manifest = manifest.after(&commit);
-    }
-    Ok(manifest)
-}
-
-fn check_version(path: &Path, version: u32) -> Result<(), HistoryError> {
-    if version == manifest::VERSION {
-        return Ok(());
-    }
-    Err(HistoryError::Manifest {
-        path: path.to_string(),
-        what: format!(
-            "it has format version {version}, this version reads {}",
-            manifest::VERSION
-        ),
-    })
 }

@@ -8,6 +8,7 @@ use hesper_history::synced_local::SyncedLocal;
 use hesper_hot::directory::DiskDirectory;
 use hesper_hot::log::record::ClientId;
 use hesper_hot::store::InHistory;
+use hesper_hot::window::FlushId;
 use hesper_hot::{Batch, HotStore, StoreOptions};
 use hesper_model::{Slot, Step, TagQuery, Tags, TimeRange, Timestamp, Window};
 use object_store::memory::InMemory;
@@ -88,7 +89,7 @@ fn tags(i: usize) -> Tags {
         ("node", format!("i-{i:03}")),
         ("atlas.dstype", "gauge".to_owned()),
     ]);
-    if i % 2 == 0 {
+    if i.is_multiple_of(2) {
         tags.insert("Zone", "upper");
         tags.insert("zone", "lower");
     }
@@ -160,11 +161,16 @@ impl Flushes for History {
 async fn writers_that_race_all_commit() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let mut tasks = Vec::new();
-    for writer in 0..4 {
+    for writer in 0..4i64 {
         let store = store.clone();
         tasks.push(tokio::spawn(async move {
             let history = history(&store, &format!("writer-{writer}")).await;
-            let node = node(InHistory::default());
+            // The numbers of flushes are told apart in a history, by whoever writes them.
+            let flushes = [FlushId(100 * writer as u64)].into();
+            let node = node(InHistory {
+                flushes,
+                ..InHistory::default()
+            });
             for round in 0..5 {
                 let slot = 1 + 60 * (writer * 10 + round);
                 publish(&node.hot, &[(tags(writer as usize), slot, 1.0)]);
@@ -177,6 +183,7 @@ async fn writers_that_race_all_commit() {
     }
     let all = history(&store, "reader").await;
     assert_eq!(all.manifest().number(), 20);
+    assert_eq!(all.in_history_flushes().len(), 20);
     assert_eq!(contents(&all).await.len(), 20);
 }
 

@@ -22,6 +22,7 @@ pub struct TagPattern {
     ignore_case: bool,
     test: Arc<Test>,
     prefixes: Arc<[Prefix]>,
+    values: Option<Arc<[Box<str>]>>,
     shape: PatternShape,
 }
 
@@ -108,15 +109,18 @@ impl TagPattern {
                 Arc::new(move |value| regex.is_match(value).unwrap_or(false))
             }
         };
-        let prefixes = regex_syntax::parse(&anchored)
-            .ok()
-            .and_then(|hir| prefixes_of(&hir))
-            .unwrap_or_default();
+        let hir = regex_syntax::parse(&anchored).ok();
+        let prefixes = hir.as_ref().and_then(prefixes_of).unwrap_or_default();
+        let values = hir.as_ref().and_then(values_of).map(|values| {
+            // An anchor within a pattern may keep a text from matching.
+            values.into_iter().filter(|v| test(v)).collect()
+        });
         Ok(Self {
             source: source.into(),
             ignore_case,
             test,
             prefixes: prefixes.into(),
+            values,
             shape: translation.shape,
         })
     }
@@ -139,6 +143,11 @@ impl TagPattern {
     /// True when the value matches.
     pub fn matches(&self, value: &str) -> bool {
         (self.test)(value)
+    }
+
+    /// All values that match, sorted, if they are few and follow from the pattern; `None` when that is not known.
+    pub fn values(&self) -> Option<&[Box<str>]> {
+        self.values.as_deref()
     }
 
     /// The texts of which a matching value begins with at least one; empty when nothing is known.
@@ -168,6 +177,30 @@ fn prefixes_of(hir: &Hir) -> Option<Vec<Prefix>> {
             })
         })
         .collect()
+}
+
+/// The texts that a pattern with both of its ends anchored comes to.
+fn values_of(hir: &Hir) -> Option<Vec<Box<str>>> {
+    let properties = hir.properties();
+    let closed = properties.look_set_prefix().contains(Look::Start)
+        && properties.look_set_suffix().contains(Look::End);
+    if !closed || properties.look_set().len() != 2 {
+        return None;
+    }
+    let mut extractor = Extractor::new();
+    extractor.limit_total(MAX_PREFIXES);
+    let literals = extractor.extract(hir);
+    let mut values = literals
+        .literals()?
+        .iter()
+        .map(|literal| {
+            let text = std::str::from_utf8(literal.as_bytes()).ok()?;
+            literal.is_exact().then(|| text.into())
+        })
+        .collect::<Option<Vec<Box<str>>>>()?;
+    values.sort_unstable();
+    values.dedup();
+    Some(values)
 }
 
 impl PartialEq for TagPattern {
@@ -247,6 +280,71 @@ mod tests {
         );
         assert!(prefixes(".*foo").is_empty());
         assert!(prefixes("foo(?!bar)").is_empty());
+    }
+
+    #[test]
+    fn a_closed_pattern_of_few_texts_is_a_list_of_them() {
+        let values = |source: &str| {
+            let values = pattern(source).values().map(<[_]>::to_vec);
+            values.map(|v| v.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(values("foo$"), Some(vec!["foo".to_owned()]));
+        assert_eq!(
+            values("(b|a)[12]$"),
+            Some(["a1", "a2", "b1", "b2"].map(str::to_owned).to_vec())
+        );
+        assert_eq!(
+            values("(a|b$)$"),
+            Some(["a", "b"].map(str::to_owned).to_vec())
+        );
+        assert_eq!(
+            values("a?b$"),
+            Some(["ab", "b"].map(str::to_owned).to_vec())
+        );
+        assert_eq!(values("(a$b|c)$"), Some(vec!["c".to_owned()]));
+        for open in [
+            "foo",
+            "foo|bar$",
+            "a*$",
+            ".$",
+            "(a|b)",
+            "[a-z]{3}$",
+            "a(?!b)$",
+        ] {
+            assert_eq!(values(open), None, "{open}");
+        }
+        let either_case = TagPattern::new("ab$", true).expect("valid");
+        assert_eq!(either_case.values().map(<[_]>::len), Some(4));
+    }
+
+    #[test]
+    fn a_list_of_texts_is_all_that_matches() {
+        // Every short text over a few characters, against every short pattern over the same and some operators.
+        let texts = |alphabet: &str, most: usize| -> Vec<String> {
+            let mut all = vec![String::new()];
+            let mut last = all.clone();
+            for _ in 0..most {
+                last = last
+                    .iter()
+                    .flat_map(|t| alphabet.chars().map(move |c| format!("{t}{c}")))
+                    .collect();
+                all.extend(last.iter().cloned());
+            }
+            all
+        };
+        let candidates = texts("ab", 4);
+        for source in texts("ab|$?", 4) {
+            let Ok(pattern) = TagPattern::new(&source, false) else {
+                continue;
+            };
+            let Some(values) = pattern.values() else {
+                continue;
+            };
+            let listed = |text: &str| values.iter().any(|v| **v == *text);
+            for text in &candidates {
+                assert_eq!(pattern.matches(text), listed(text), "{source} {text}");
+            }
+        }
     }
 
     #[test]

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::arrow::compute::concat_batches;
 use datafusion::execution::TaskContext;
@@ -13,7 +12,6 @@ use hesper_stack::{
     DataExpr, EvalContext, EvalState, ResultSet, TimeSeries, TimeSeriesExpr, data_result,
     evaluate_chunk,
 };
-use tokio::sync::Semaphore;
 
 use crate::cells;
 use crate::consolidate::data_groups;
@@ -22,18 +20,22 @@ use crate::leaf::{ScanExec, ScanOutcome};
 use crate::limits::QueryLimits;
 use crate::merge::MergeExec;
 use crate::plan::DataPlan;
+use crate::running::RunningQueries;
 use crate::tiers::{MissingPart, Tiers};
+use crate::turns::Turns;
 
 /// Series that may be consolidated one by one in a query whose consolidation and aggregation do not commute.
 const MAX_SERIES_ONE_BY_ONE: usize = 200_000;
 
 /// How a caller wants its queries answered.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct QueryOptions {
+pub struct QueryOptions<'a> {
     /// An answer that lacks a part is an error.
     pub strict: bool,
     /// A query that narrows nothing down is meant.
     pub all: bool,
+    /// Who asks: turns are shared between callers.
+    pub caller: &'a str,
 }
 
 /// What was looked at for an answer.
@@ -75,10 +77,6 @@ pub struct EngineStats {
     pub refused: AtomicU64,
     /// Answers that lacked a part.
     pub partial: AtomicU64,
-    /// Requests running.
-    pub running: AtomicUsize,
-    /// Requests waiting.
-    pub waiting: AtomicUsize,
 }
 
 /// The plan of a data expression, ready to run.
@@ -95,7 +93,8 @@ pub struct QueryEngine {
     limits: Arc<QueryLimits>,
     context: Arc<TaskContext>,
     partitions: usize,
-    permits: Semaphore,
+    turns: Turns,
+    queries: RunningQueries,
     stats: EngineStats,
 }
 
@@ -106,7 +105,8 @@ impl QueryEngine {
         config.set_extension(tiers.clone());
         Self {
             tiers,
-            permits: Semaphore::new(limits.max_running),
+            turns: Turns::new(limits.turns()),
+            queries: RunningQueries::new(limits.slow_after),
             limits: Arc::new(limits),
             context: SessionContext::new_with_config(config).task_ctx(),
             partitions,
@@ -124,6 +124,16 @@ impl QueryEngine {
         &self.limits
     }
 
+    /// The queries under way.
+    pub fn queries(&self) -> &RunningQueries {
+        &self.queries
+    }
+
+    /// How many queries run, and how many wait for their turn.
+    pub fn turns(&self) -> (usize, usize) {
+        self.turns.counts()
+    }
+
     /// The counters.
     pub fn stats(&self) -> &EngineStats {
         &self.stats
@@ -137,7 +147,7 @@ impl QueryEngine {
         &self,
         exprs: &[&TimeSeriesExpr],
         ctx: &EvalContext,
-        options: QueryOptions,
+        options: QueryOptions<'_>,
     ) -> Result<Answer, QueryError> {
         let mut states = vec![EvalState::default(); exprs.len()];
         self.evaluate_chunk(exprs, &mut states, ctx, options).await
@@ -153,11 +163,11 @@ impl QueryEngine {
         exprs: &[&TimeSeriesExpr],
         states: &mut [EvalState],
         ctx: &EvalContext,
-        options: QueryOptions,
+        options: QueryOptions<'_>,
     ) -> Result<Answer, QueryError> {
-        let began = Instant::now();
         let answer = tokio::time::timeout(self.limits.timeout, async {
-            let _turn = self.turn().await?;
+            let turn = self.turns.wait(options.caller).await;
+            let _turn = turn.map_err(|e| QueryError::Busy { waiting: e.limit })?;
             self.answer(exprs, states, ctx, options).await
         });
         let answer = answer.await.unwrap_or_else(|_| {
@@ -176,29 +186,7 @@ impl QueryEngine {
             Err(_) => &self.stats.failed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        let slow = began.elapsed();
-        if slow.as_millis() > 1000 {
-            tracing::info!(millis = slow.as_millis(), "slow query");
-        }
         answer
-    }
-
-    /// Waits for a turn; refuses when too many wait.
-    async fn turn(&self) -> Result<impl Sized + '_, QueryError> {
-        let permit = match self.permits.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let waiting = Counted::new(&self.stats.waiting);
-                if waiting.before >= self.limits.max_waiting {
-                    return Err(QueryError::Busy {
-                        waiting: self.limits.max_waiting,
-                    });
-                }
-                let turn = self.permits.acquire().await;
-                turn.expect("the semaphore is never closed")
-            }
-        };
-        Ok((permit, Counted::new(&self.stats.running)))
     }
 
     async fn answer(
@@ -206,7 +194,7 @@ impl QueryEngine {
         exprs: &[&TimeSeriesExpr],
         states: &mut [EvalState],
         ctx: &EvalContext,
-        options: QueryOptions,
+        options: QueryOptions<'_>,
     ) -> Result<Answer, QueryError> {
         let mut wanted: Vec<DataExpr> = Vec::new();
         for data in exprs.iter().flat_map(|e| e.data_exprs()) {
@@ -251,7 +239,7 @@ impl QueryEngine {
         &self,
         expr: &DataExpr,
         ctx: &EvalContext,
-        options: QueryOptions,
+        options: QueryOptions<'_>,
     ) -> Result<(Vec<TimeSeries>, ScanOutcome), QueryError> {
         if !options.all && !expr.query.narrows() {
             let series = self.tiers.hot.count_matching(&expr.query);
@@ -302,24 +290,5 @@ impl QueryEngine {
     pub fn explain(&self, expr: &DataExpr, ctx: &EvalContext) -> Result<String, QueryError> {
         let physical = self.plan(expr, ctx)?;
         Ok(displayable(&*physical.root).indent(false).to_string())
-    }
-}
-
-/// Counts one while it lives.
-struct Counted<'a> {
-    counter: &'a AtomicUsize,
-    before: usize,
-}
-
-impl<'a> Counted<'a> {
-    fn new(counter: &'a AtomicUsize) -> Self {
-        let before = counter.fetch_add(1, Ordering::Relaxed);
-        Self { counter, before }
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.counter.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -41,6 +41,9 @@ pub enum QueryError {
         /// The limit.
         millis: u128,
     },
+    /// Somebody ended the query.
+    #[error("CancellationException: the query was ended by an operator")]
+    Killed,
     /// A part of the data cannot be read, and the caller wants all or nothing.
     #[error("IOException: the answer would lack {0}")]
     Incomplete(String),

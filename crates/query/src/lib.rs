@@ -18,8 +18,10 @@ pub mod leaf;
 pub mod limits;
 pub mod merge;
 pub mod plan;
+pub mod running;
 pub mod tags;
 pub mod tiers;
+pub mod turns;
 
 pub use engine::{Answer, QueryEngine, QueryStats};
 pub use error::QueryError;

@@ -116,7 +116,7 @@ async fn ask(
     let exprs = parse_graph(program, &GraphOptions::default()).expect("a valid program");
     let options = QueryOptions {
         strict: true,
-        all: false,
+        ..QueryOptions::default()
     };
     let answer = engine.evaluate(&[&exprs[0].expr], ctx, options).await?;
     Ok(answer.results.into_iter().next().expect("one").series)

@@ -12,6 +12,8 @@ use hesper_hot::log::writer::LogOptions;
 use hesper_model::Step;
 use hesper_model::validation::Limits;
 use hesper_query::QueryLimits;
+use hesper_stack::CustomWords;
+use hesper_stack::Vocabulary;
 use hesper_stack::span::Span;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -64,15 +66,27 @@ pub struct Settings {
     /// Queries that run at the same time [default: 8]
     #[arg(long, env = "HESPER_MAX_RUNNING", value_name = "N")]
     pub max_running: Option<usize>,
-    /// Queries that wait for their turn; more are answered with 429 [default: 64]
+    /// Queries of one caller that run at the same time [default: half of the processors]
+    #[arg(long, env = "HESPER_MAX_RUNNING_OF_CALLER", value_name = "N")]
+    pub max_running_of_caller: Option<usize>,
+    /// Queries that wait for their turn; more are answered with 429 [default: 1024]
     #[arg(long, env = "HESPER_MAX_WAITING", value_name = "N")]
     pub max_waiting: Option<usize>,
     /// The longest that a query may take [default: 60s]
     #[arg(long, env = "HESPER_QUERY_TIMEOUT", value_name = "DURATION")]
     pub query_timeout: Option<String>,
+    /// A query that takes longer is logged and remembered [default: 1s]
+    #[arg(long, env = "HESPER_SLOW_QUERY", value_name = "DURATION")]
+    pub slow_query: Option<String>,
+    /// Publish the node's own metrics into itself; /metrics has them anyway [default: true]
+    #[arg(long, env = "HESPER_SELF_METRICS", value_name = "BOOL")]
+    pub self_metrics: Option<bool>,
     /// A directory with alert rules
     #[arg(long, env = "HESPER_RULES", value_name = "DIR")]
     pub rules: Option<PathBuf>,
+    /// A file, in TOML, with words and averages of your own
+    #[arg(long, env = "HESPER_WORDS", value_name = "FILE")]
+    pub words: Option<PathBuf>,
 }
 
 impl Settings {
@@ -123,9 +137,13 @@ impl Settings {
             max_datapoints: self.max_datapoints.or(other.max_datapoints),
             max_broad_series: self.max_broad_series.or(other.max_broad_series),
             max_running: self.max_running.or(other.max_running),
+            max_running_of_caller: self.max_running_of_caller.or(other.max_running_of_caller),
             max_waiting: self.max_waiting.or(other.max_waiting),
             query_timeout: self.query_timeout.or(other.query_timeout),
+            slow_query: self.slow_query.or(other.slow_query),
+            self_metrics: self.self_metrics.or(other.self_metrics),
             rules: self.rules.or(other.rules),
+            words: self.words.or(other.words),
         }
     }
 }
@@ -159,8 +177,12 @@ pub struct Config {
     pub query: QueryLimits,
     /// The largest body of an HTTP request, unpacked.
     pub max_body_bytes: usize,
+    /// Whether the node's own metrics are published into itself.
+    pub self_metrics: bool,
     /// A directory with alert rules.
     pub rules: Option<PathBuf>,
+    /// A file with words of the language.
+    pub words: Option<PathBuf>,
 }
 
 impl Config {
@@ -195,6 +217,7 @@ impl Config {
         };
         let defaults = QueryLimits::default();
         let timeout = duration("query-timeout", settings.query_timeout.as_deref(), "60s")?;
+        let slow_after = duration("slow-query", settings.slow_query.as_deref(), "1s")?;
         let query = QueryLimits {
             max_lines: settings.max_lines.unwrap_or(defaults.max_lines),
             max_datapoints: settings.max_datapoints.unwrap_or(defaults.max_datapoints),
@@ -202,11 +225,20 @@ impl Config {
                 .max_broad_series
                 .unwrap_or(defaults.max_broad_series),
             max_running: settings.max_running.unwrap_or(defaults.max_running),
+            max_running_of_caller: settings
+                .max_running_of_caller
+                .unwrap_or(defaults.max_running_of_caller),
             max_waiting: settings.max_waiting.unwrap_or(defaults.max_waiting),
             timeout: Duration::from_millis(timeout as u64),
+            slow_after: Duration::from_millis(slow_after as u64),
         };
-        if query.max_running == 0 {
-            return Err(wrong("max-running", "at least 1"));
+        for (name, limit) in [
+            ("max-running", query.max_running),
+            ("max-running-of-caller", query.max_running_of_caller),
+        ] {
+            if limit == 0 {
+                return Err(wrong(name, "at least 1"));
+            }
         }
         Ok(Self {
             http: address("http", settings.http.as_deref(), "127.0.0.1:7101")?,
@@ -216,12 +248,30 @@ impl Config {
             validation,
             query,
             max_body_bytes: settings.max_body_bytes.unwrap_or(64 << 20),
+            self_metrics: settings.self_metrics.unwrap_or(true),
             rules: settings.rules,
+            words: settings.words,
         })
     }
 }
 
 impl Config {
+    /// The words of the language: those of Hesper, and those that the configuration adds.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a word cannot be defined.
+    pub fn vocabulary(&self) -> Result<&'static Vocabulary, ServerError> {
+        let Some(path) = &self.words else {
+            return Ok(Vocabulary::full());
+        };
+        let wrong = |what: String| ServerError::Config(format!("{}: {what}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+        let words: CustomWords = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        let vocabulary = Vocabulary::with_custom_words(&words);
+        let vocabulary = vocabulary.map_err(|e| wrong(e.to_string()))?;
+        Ok(Box::leak(Box::new(vocabulary)))
+    }
+
     /// The settings in force, by the names of the flags; durations in milliseconds end in `-ms`.
     pub fn effective(&self) -> Map<String, Value> {
         let millis = |d: Duration| Value::from(d.as_millis() as u64);
@@ -241,9 +291,16 @@ impl Config {
             ("max-datapoints", self.query.max_datapoints.into()),
             ("max-broad-series", self.query.max_broad_series.into()),
             ("max-running", self.query.max_running.into()),
+            (
+                "max-running-of-caller",
+                self.query.max_running_of_caller.into(),
+            ),
             ("max-waiting", self.query.max_waiting.into()),
             ("query-timeout-ms", millis(self.query.timeout)),
+            ("slow-query-ms", millis(self.query.slow_after)),
+            ("self-metrics", self.self_metrics.into()),
             ("rules", self.rules.as_deref().map_or(Value::Null, path)),
+            ("words", self.words.as_deref().map_or(Value::Null, path)),
         ];
         settings
             .into_iter()

@@ -7,20 +7,23 @@ pub mod config;
 pub mod csv;
 pub mod error;
 pub mod expr;
+pub mod fetch;
 pub mod graph;
 pub mod health;
 pub mod json;
+pub mod lsp;
 pub mod page;
 pub mod params;
 pub mod prometheus;
 pub mod publish;
+pub mod queries;
 pub mod tags;
 
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 use crate::node::NodeState;
@@ -40,6 +43,8 @@ pub fn routes(node: Arc<NodeState>) -> axum::Router {
         .route("/api/v1/publish-compact", post(publish::publish_compact))
         .route("/api/v4/update", post(publish::update))
         .route("/api/v1/graph", get(graph::graph))
+        .route("/api/v2/fetch", get(fetch::fetch))
+        .route("/lsp/metrics/{language}", get(lsp::open))
         .route("/api/v1/tags", get(tags::keys))
         .route("/api/v1/tags/{*key}", get(tags::values))
         .route("/api/v1/expr", get(expr::debug))
@@ -47,6 +52,9 @@ pub fn routes(node: Arc<NodeState>) -> axum::Router {
         .route("/api/v1/expr/", get(expr::debug))
         .route("/api/v2/config", get(config::all))
         .route("/api/v2/config/{key}", get(config::one))
+        .route("/api/v1/queries", get(queries::running))
+        .route("/api/v1/queries/slow", get(queries::slow))
+        .route("/api/v1/queries/{id}", delete(queries::kill))
         .route("/api/v1/alerts", get(alerts::alerts))
         .route("/api/v1/alerts/history", get(alerts::history))
         .fallback(not_found)

@@ -13,6 +13,7 @@ use hesper_hot::store::Recovery;
 use hesper_ingest::Router;
 use hesper_ingest::proto::ingest_server::IngestServer;
 use hesper_query::{QueryEngine, Tiers};
+use hesper_stack::Vocabulary;
 use object_store::ObjectStore;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -50,6 +51,8 @@ pub struct NodeState {
     pub router: Arc<Router>,
     /// The way out.
     pub engine: Arc<QueryEngine>,
+    /// The words of the language. They last as long as the process: language servers of connections hold on to them.
+    pub vocabulary: &'static Vocabulary,
     /// The alert rules and how their alerts stand.
     pub alerts: Arc<AlertRunner>,
     /// Takes windows to history.
@@ -100,6 +103,7 @@ impl Node {
         let local = |l: &TcpListener| l.local_addr().expect("a listener has an address");
         let (http, grpc) = (local(&listeners.0), local(&listeners.1));
         let state = Arc::new(NodeState {
+            vocabulary: config.vocabulary()?,
             router: Arc::new(Router::new(hot.clone(), config.validation.clone())),
             engine,
             alerts: Arc::new(alerts),
@@ -117,8 +121,10 @@ impl Node {
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_http(listeners.0, state.clone(), stopped.clone()));
         tasks.spawn(serve_grpc(listeners.1, state.clone(), stopped.clone()));
-        let (published, until) = (state.clone(), stopped.clone());
-        tasks.spawn(async move { published.metrics.publish(grpc, until).await });
+        if state.config.self_metrics {
+            let (published, until) = (state.clone(), stopped.clone());
+            tasks.spawn(async move { published.metrics.publish(grpc, until).await });
+        }
         let (alerts, mut until) = (state.alerts.clone(), stopped.clone());
         tasks.spawn(async move {
             let stopped = async { _ = until.wait_for(|stop| *stop).await };

@@ -177,12 +177,8 @@ pub fn observe(node: &Arc<NodeState>) {
     count(queries, "failed", |n| load(&n.engine.stats().failed));
     count(queries, "refused", |n| load(&n.engine.stats().refused));
     count(queries, "partial", |n| load(&n.engine.stats().partial));
-    gauge("hesper.query.now", "running", |n| {
-        size(&n.engine.stats().running)
-    });
-    gauge("hesper.query.now", "waiting", |n| {
-        size(&n.engine.stats().waiting)
-    });
+    gauge("hesper.query.now", "running", |n| n.engine.turns().0 as u64);
+    gauge("hesper.query.now", "waiting", |n| n.engine.turns().1 as u64);
     let alerts = "hesper.alerts.count";
     count(alerts, "evaluations", |n| {
         load(&n.alerts.stats().evaluations)

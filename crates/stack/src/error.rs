@@ -14,6 +14,9 @@ pub enum StackError {
     /// A program that does not fit together: unknown words, missing operands, unbalanced parentheses, limits.
     #[error("IllegalStateException: {0}")]
     IllegalState(String),
+    /// A regular expression for legends that cannot be read.
+    #[error("PatternSyntaxException: {0}")]
+    PatternSyntax(String),
     /// A text that should have been a number.
     #[error("NumberFormatException: {0}")]
     NumberFormat(String),
@@ -35,6 +38,12 @@ pub enum StackError {
     /// A duration in ISO form that cannot be read.
     #[error("DateTimeParseException: {0}")]
     DateTimeParse(String),
+    /// A field of the clock that cannot be shown as a number.
+    #[error("UnsupportedTemporalTypeException: {0}")]
+    UnsupportedTemporalType(String),
+    /// A case that Atlas fails to provide for.
+    #[error("MatchError: {0}")]
+    Match(String),
     /// A time zone that is no zone at all.
     #[error("DateTimeException: {0}")]
     DateTime(String),
@@ -49,6 +58,7 @@ impl StackError {
         match self {
             Self::IllegalArgument(_) => "IllegalArgumentException",
             Self::IllegalState(_) => "IllegalStateException",
+            Self::PatternSyntax(_) => "PatternSyntaxException",
             Self::NumberFormat(_) => "NumberFormatException",
             Self::NoSuchElement(_) => "NoSuchElementException",
             Self::IndexOutOfBounds(_) => "IndexOutOfBoundsException",
@@ -56,6 +66,8 @@ impl StackError {
             Self::StringIndexOutOfBounds(_) => "StringIndexOutOfBoundsException",
             Self::Arithmetic(_) => "ArithmeticException",
             Self::DateTimeParse(_) => "DateTimeParseException",
+            Self::UnsupportedTemporalType(_) => "UnsupportedTemporalTypeException",
+            Self::Match(_) => "MatchError",
             Self::DateTime(_) => "DateTimeException",
             Self::ZoneRules(_) => "ZoneRulesException",
         }
@@ -66,6 +78,7 @@ impl StackError {
         match self {
             Self::IllegalArgument(text)
             | Self::IllegalState(text)
+            | Self::PatternSyntax(text)
             | Self::NumberFormat(text)
             | Self::NoSuchElement(text)
             | Self::IndexOutOfBounds(text)
@@ -73,6 +86,8 @@ impl StackError {
             | Self::StringIndexOutOfBounds(text)
             | Self::Arithmetic(text)
             | Self::DateTimeParse(text)
+            | Self::UnsupportedTemporalType(text)
+            | Self::Match(text)
             | Self::DateTime(text)
             | Self::ZoneRules(text) => text,
         }

@@ -4,14 +4,20 @@
 //! the next in an [`EvalState`].
 
 mod aggregate;
+mod consolidate;
 mod context;
 mod data;
+mod distinct;
+mod filter;
 mod join;
 pub mod online;
 mod percentiles;
+mod priority;
+mod range;
 mod series;
 
-use std::collections::{BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use hesper_model::{DataSource, Tags};
@@ -22,8 +28,14 @@ pub use online::EvalState;
 pub use series::TimeSeries;
 
 use crate::error::StackError;
-use crate::expr::{Bound, DataExpr, TimeSeriesExpr, group_key};
+use crate::expr::{Bound, DataExpr, Generated, TimeSeriesExpr, group_key};
 use crate::number::JavaDouble;
+
+/// The upper ends of the buckets that samples are counted in.
+#[cfg(test)]
+pub(crate) fn buckets() -> &'static [f64] {
+    &percentiles::BUCKETS
+}
 
 /// The series that an expression yields.
 #[derive(Clone, Debug, Default)]
@@ -58,25 +70,41 @@ pub fn evaluate_chunk(
     data: &HashMap<DataExpr, Vec<TimeSeries>>,
     state: &mut EvalState,
 ) -> Result<ResultSet, StackError> {
-    state.begin();
-    let mut evaluation = Evaluation { ctx, data, state };
+    state.begin(ctx);
+    let mut evaluation = Evaluation {
+        ctx,
+        range: ctx,
+        data,
+        state,
+        message: None,
+    };
+    let series = evaluation.series(expr)?;
+    let message = evaluation.message.filter(|_| filter::is_last(expr));
     Ok(ResultSet {
-        series: evaluation.series(expr)?,
-        messages: Vec::new(),
+        series,
+        messages: message.into_iter().collect(),
     })
 }
 
 struct Evaluation<'a> {
+    /// The cells that are computed: those of the range, and around it what a consolidation to longer steps takes in.
     ctx: &'a EvalContext,
+    /// The range that was asked for. Outside of it there are no data, and figures do not count what is there.
+    range: &'a EvalContext,
     data: &'a HashMap<DataExpr, Vec<TimeSeries>>,
     state: &'a mut EvalState,
+    /// What the filter evaluated last says.
+    message: Option<String>,
 }
 
-impl Evaluation<'_> {
+impl<'a> Evaluation<'a> {
     fn series(&mut self, expr: &TimeSeriesExpr) -> Result<Vec<TimeSeries>, StackError> {
         match expr {
-            TimeSeriesExpr::Data(data) => Ok(self.data.get(data).cloned().unwrap_or_default()),
+            TimeSeriesExpr::Data(data) => {
+                self.widened(self.data.get(data).cloned().unwrap_or_default())
+            }
             TimeSeriesExpr::Constant(v) => Ok(vec![self.constant(*v)]),
+            TimeSeriesExpr::Generated(generated) => self.generated(generated),
             TimeSeriesExpr::Unary { op, input } => {
                 let step = self.ctx.step;
                 self.each(input, |values| (op.apply)(values, step))
@@ -87,14 +115,14 @@ impl Evaluation<'_> {
                 input,
             } => self.each(input, |values| clamp(values, *bound, *limit)),
             TimeSeriesExpr::Binary { op, left, right } => {
-                let l = self.series(left)?;
-                let r = self.series(right)?;
+                let l = self.operand(left)?;
+                let r = self.operand(right)?;
                 join::join(op, left, l, right, r)
             }
             TimeSeriesExpr::Aggregate { op, input } => {
-                let found = self.series(input)?;
-                Ok(vec![match found.first() {
-                    None => TimeSeries::no_data(self.ctx),
+                let found = self.operand_in_range(input)?;
+                self.widened(vec![match found.first() {
+                    None => TimeSeries::no_data(self.range),
                     Some(first) => {
                         let tags = match input.data_exprs().first() {
                             Some(data) => {
@@ -109,38 +137,72 @@ impl Evaluation<'_> {
                 }])
             }
             TimeSeriesExpr::GroupBy { op, input, keys } => {
-                let found = self.series(input)?;
+                let found = self.operand_in_range(input)?;
                 let kept = common_exact_keys(input);
                 let kept = |k: &str| kept.contains(k) || keys.iter().any(|key| **key == *k);
-                let groups = grouped(found, |s| group_key(keys, &s.tags));
-                Ok(groups
-                    .into_iter()
-                    .map(|(key, group)| {
-                        let first = &group[0];
-                        let (tags, source) = (first.tags.filtered(&kept), first.source);
-                        TimeSeries::labelled(tags, key, source, aggregate::all(*op, group))
-                    })
-                    .collect())
+                let groups = grouped(found, |s| group_key(keys, &s.tags)).into_iter();
+                let made_one = groups.map(|(key, group)| {
+                    let first = &group[0];
+                    let (tags, source) = (first.tags.filtered(&kept), first.source);
+                    TimeSeries::labelled(tags, key, source, aggregate::all(*op, group))
+                });
+                self.widened(made_one.collect())
             }
             TimeSeriesExpr::Rename { input, from, to } => {
                 let mut found = self.series(input)?;
                 for series in &mut found {
-                    if let Some(value) = series.tags.remove(from) {
-                        series.tags.insert(to.clone(), value);
-                    }
+                    series.rename_tag(from, to);
                 }
                 Ok(found)
             }
             TimeSeriesExpr::NamedRewrite(named) => self.series(&named.eval),
             TimeSeriesExpr::Percentiles(p) => {
                 let found = self.data.get(p.data()).map_or(&[][..], Vec::as_slice);
-                percentiles::percentiles(p, found, self.ctx)
+                self.widened(percentiles::percentiles(p, found, self.range)?)
+            }
+            TimeSeriesExpr::ApproxDistinct(d) => {
+                let found = self.series_in_range(d.registers())?;
+                self.widened(distinct::distinct(d, &found, self.range)?)
             }
             TimeSeriesExpr::Stateful { op, input } => {
-                let found = self.series(input)?;
-                self.state.run(*op, found, self.ctx)
+                let found = self.operand_in_range(input)?;
+                let found = self.state.run(*op, found, self.range)?;
+                self.widened(found)
             }
+            TimeSeriesExpr::Filter(filter) => self.filter(filter),
         }
+    }
+
+    /// The series of an operand. Those that storage found are not copied.
+    fn operand(&mut self, expr: &TimeSeriesExpr) -> Result<Vec<Cow<'a, TimeSeries>>, StackError> {
+        match expr {
+            TimeSeriesExpr::Data(data) if self.ctx == self.range => {
+                let found = self.data.get(data).map_or(&[][..], Vec::as_slice);
+                Ok(found.iter().map(Cow::Borrowed).collect())
+            }
+            TimeSeriesExpr::NamedRewrite(named) => self.operand(&named.eval),
+            _ => Ok(self.series(expr)?.into_iter().map(Cow::Owned).collect()),
+        }
+    }
+
+    /// The series of an operand, over the range alone.
+    fn operand_in_range(
+        &mut self,
+        expr: &TimeSeriesExpr,
+    ) -> Result<Vec<Cow<'a, TimeSeries>>, StackError> {
+        if self.ctx == self.range {
+            return self.operand(expr);
+        }
+        let found = self.series_in_range(expr)?;
+        Ok(found.into_iter().map(Cow::Owned).collect())
+    }
+
+    fn generated(&self, generated: &Generated) -> Result<Vec<TimeSeries>, StackError> {
+        let values = generated.values(self.ctx, &self.state.range(self.range))?;
+        let label = generated.label();
+        let tags = Tags::from_pairs([("name", label.as_str())]);
+        let line = TimeSeries::labelled(tags, label, DataSource::Gauge, values);
+        Ok(vec![line])
     }
 
     fn constant(&self, v: f64) -> TimeSeries {
@@ -154,12 +216,14 @@ impl Evaluation<'_> {
         input: &TimeSeriesExpr,
         f: impl Fn(&mut [f64]),
     ) -> Result<Vec<TimeSeries>, StackError> {
-        let mut found = self.series(input)?;
-        for series in &mut found {
+        let found = self.operand(input)?.into_iter();
+        let changed = found.map(|series| {
+            let mut series = series.into_owned();
             f(&mut series.values);
             series.label_by_tags();
-        }
-        Ok(found)
+            series
+        });
+        Ok(changed.collect())
     }
 }
 
@@ -188,11 +252,8 @@ fn common_exact_keys(expr: &TimeSeriesExpr) -> BTreeSet<Arc<str>> {
 }
 
 /// The series by key, sorted by it; series without a key are left out.
-fn grouped(
-    found: Vec<TimeSeries>,
-    key: impl Fn(&TimeSeries) -> Option<String>,
-) -> std::collections::BTreeMap<String, Vec<TimeSeries>> {
-    let mut groups = std::collections::BTreeMap::<String, Vec<TimeSeries>>::new();
+fn grouped<S>(found: Vec<S>, key: impl Fn(&S) -> Option<String>) -> BTreeMap<String, Vec<S>> {
+    let mut groups = BTreeMap::<String, Vec<S>>::new();
     for series in found {
         if let Some(key) = key(&series) {
             groups.entry(key).or_default().push(series);

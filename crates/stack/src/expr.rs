@@ -3,14 +3,20 @@
 //! All of it is plain data. It prints as a program that yields the same tree (see `print`), and is changed by rules applied from
 //! the top down (see `rewrite`).
 
+pub mod approx_distinct;
 pub mod binary;
 pub mod data;
+pub mod event;
+pub mod filter;
+pub mod generated;
 pub mod percentiles;
 pub mod rewrite;
 pub mod stateful;
+pub mod streaming;
 pub mod style;
 pub mod unary;
 
+mod custom_average;
 mod named;
 mod print;
 mod size;
@@ -19,8 +25,13 @@ use std::sync::Arc;
 
 use hesper_model::{Aggregate, Tags};
 
+pub use approx_distinct::ApproxDistinct;
 pub use binary::BinaryOp;
+pub use custom_average::CustomAverage;
 pub use data::{DataAggregate, DataExpr};
+pub use event::EventExpr;
+pub use filter::FilterExpr;
+pub use generated::{ClockReading, Generated, TimeSpan};
 pub use named::{Displayed, NamedRewrite};
 pub use percentiles::Percentiles;
 pub use print::{PrintQuery, query_label};
@@ -39,6 +50,8 @@ pub enum TimeSeriesExpr {
     Data(DataExpr),
     /// One series that always has this value.
     Constant(f64),
+    /// One series made from the time.
+    Generated(Generated),
     /// Every value changed by itself.
     Unary {
         /// What is done to a value.
@@ -93,6 +106,8 @@ pub enum TimeSeriesExpr {
     NamedRewrite(NamedRewrite),
     /// Percentiles estimated from counts by bucket.
     Percentiles(Percentiles),
+    /// Numbers of different values estimated from the registers of sketches.
+    ApproxDistinct(ApproxDistinct),
     /// Values that depend on the ones before.
     Stateful {
         /// How.
@@ -100,6 +115,8 @@ pub enum TimeSeriesExpr {
         /// The series.
         input: Arc<TimeSeriesExpr>,
     },
+    /// Lines chosen, or made, by a look at the whole range.
+    Filter(FilterExpr),
 }
 
 /// The side on which values are bounded.
@@ -177,7 +194,8 @@ impl TimeSeriesExpr {
         match self {
             Self::Data(data) => f(data),
             Self::Percentiles(p) => f(p.data()),
-            Self::Constant(_) => {}
+            Self::ApproxDistinct(d) => d.registers().visit_data(f),
+            Self::Constant(_) | Self::Generated(_) => {}
             Self::NamedRewrite(named) => named.eval.visit_data(f),
             Self::Binary { left, right, .. } => {
                 left.visit_data(f);
@@ -189,6 +207,7 @@ impl TimeSeriesExpr {
             | Self::GroupBy { input, .. }
             | Self::Rename { input, .. }
             | Self::Stateful { input, .. } => input.visit_data(f),
+            Self::Filter(filter) => filter.parts().for_each(|part| part.visit_data(f)),
         }
     }
 
@@ -196,14 +215,16 @@ impl TimeSeriesExpr {
     pub fn is_grouped(&self) -> bool {
         match self {
             Self::Data(data) => data.group_by.is_some(),
-            Self::Constant(_) | Self::Aggregate { .. } => false,
+            Self::Constant(_) | Self::Generated(_) | Self::Aggregate { .. } => false,
             Self::GroupBy { .. } | Self::Percentiles(_) => true,
+            Self::ApproxDistinct(d) => !d.group_keys().is_empty(),
             Self::Binary { left, right, .. } => left.is_grouped() || right.is_grouped(),
             Self::NamedRewrite(named) => named.eval.is_grouped(),
             Self::Unary { input, .. }
             | Self::Clamp { input, .. }
             | Self::Rename { input, .. }
             | Self::Stateful { input, .. } => input.is_grouped(),
+            Self::Filter(filter) => filter.input().is_some_and(|input| input.is_grouped()),
         }
     }
 
@@ -211,9 +232,10 @@ impl TimeSeriesExpr {
     pub fn final_grouping(&self) -> Vec<Arc<str>> {
         match self {
             Self::Data(data) => data.group_by.clone().unwrap_or_default(),
-            Self::Constant(_) | Self::Aggregate { .. } => Vec::new(),
+            Self::Constant(_) | Self::Generated(_) | Self::Aggregate { .. } => Vec::new(),
             Self::GroupBy { keys, .. } => keys.clone(),
             Self::Percentiles(p) => p.data().group_by.clone().unwrap_or_default(),
+            Self::ApproxDistinct(d) => d.group_keys(),
             Self::Binary { left, right, .. } => {
                 let (l, r) = (left.final_grouping(), right.final_grouping());
                 if r.iter().all(|k| l.contains(k)) {
@@ -231,6 +253,9 @@ impl TimeSeriesExpr {
             Self::Unary { input, .. }
             | Self::Clamp { input, .. }
             | Self::Stateful { input, .. } => input.final_grouping(),
+            Self::Filter(filter) => filter
+                .input()
+                .map_or_else(Vec::new, |input| input.final_grouping()),
         }
     }
 
@@ -239,8 +264,9 @@ impl TimeSeriesExpr {
         let shifted = |input: &Arc<Self>| Arc::new(input.with_offset(offset_millis));
         match self {
             Self::Data(data) => Self::Data(data.with_offset(offset_millis)),
-            Self::Constant(_) => self.clone(),
+            Self::Constant(_) | Self::Generated(_) => self.clone(),
             Self::Percentiles(p) => Self::Percentiles(p.with_offset(offset_millis)),
+            Self::ApproxDistinct(d) => Self::ApproxDistinct(d.with_offset(offset_millis)),
             // What is displayed stays: printing adds the offset behind the name.
             Self::NamedRewrite(named) => Self::NamedRewrite(NamedRewrite {
                 eval: shifted(&named.eval),
@@ -282,6 +308,7 @@ impl TimeSeriesExpr {
                 op: *op,
                 input: shifted(input),
             },
+            Self::Filter(filter) => Self::Filter(filter.with_offset(offset_millis)),
         }
     }
 
@@ -301,6 +328,7 @@ impl TimeSeriesExpr {
         match self {
             Self::Data(data) => data.type_name(),
             Self::Constant(_) => "Constant",
+            Self::Generated(generated) => generated.type_name(),
             Self::Unary { op, .. } => op.type_name,
             Self::Clamp { bound, .. } => match bound {
                 Bound::Min => "ClampMin",
@@ -312,7 +340,9 @@ impl TimeSeriesExpr {
             Self::Rename { .. } => "As",
             Self::NamedRewrite(_) => "NamedRewrite",
             Self::Percentiles(_) => "Percentiles",
+            Self::ApproxDistinct(_) => "ApproxDistinct",
             Self::Stateful { op, .. } => op.type_name(),
+            Self::Filter(filter) => filter.type_name(),
         }
     }
 }

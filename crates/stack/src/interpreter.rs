@@ -1,6 +1,7 @@
 //! The machine that runs a program: a stack, variables, words.
 
 mod operands;
+pub(crate) mod stepping;
 pub mod trace;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use crate::expr::Size;
 use crate::lexer;
 use crate::value::{List, Value, type_summary};
 use crate::vocabulary::Vocabulary;
+use crate::word::Word;
 
 /// The most items on the stack, and in a list that is written out.
 pub const MAX_STACK: usize = 1024;
@@ -60,6 +62,7 @@ fn tokens(program: &str) -> Result<Vec<Value>, StackError> {
 }
 
 /// The state of a run.
+#[derive(Clone)]
 pub struct Machine<'v> {
     vocabulary: &'v Vocabulary,
     /// The top is last.
@@ -83,6 +86,21 @@ impl<'v> Machine<'v> {
             call_depth: 0,
             work: 0,
         }
+    }
+
+    /// The state at the end of a program, with what was frozen in reach again.
+    pub(crate) fn after(program: &str, vocabulary: &'v Vocabulary) -> Result<Self, StackError> {
+        let program = tokens(program)?;
+        let mut machine = Self::new(vocabulary, Variables::new());
+        machine.call(&program)?;
+        machine.unfreeze();
+        Ok(machine)
+    }
+
+    /// True when a word fits, and a word of its name would run without an error.
+    pub(crate) fn could_run(&self, word: &Word) -> bool {
+        let program = [Value::text(format!(":{}", word.name()))];
+        word.fits(&self.stack) && self.clone().call(&program).is_ok()
     }
 
     fn into_stack(mut self) -> Vec<Value> {
@@ -131,17 +149,22 @@ impl<'v> Machine<'v> {
             if self.call_depth > MAX_CALL_DEPTH {
                 return Err(StackError::IllegalState("looping detected".to_owned()));
             }
-            if self.stack.len() > MAX_STACK {
-                return Err(StackError::IllegalState(format!(
-                    "stack overflow: stack size exceeds limit of {MAX_STACK}"
-                )));
-            }
+            self.check_stack()?;
             if at == program.len() {
                 break;
             }
             self.step(program, &mut at)?;
         }
         self.call_depth -= 1;
+        Ok(())
+    }
+
+    fn check_stack(&self) -> Result<(), StackError> {
+        if self.stack.len() > MAX_STACK {
+            return Err(StackError::IllegalState(format!(
+                "stack overflow: stack size exceeds limit of {MAX_STACK}"
+            )));
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hesper_model::{Consolidation, TagQuery};
 
-use crate::expr::{DataExpr, StyleExpr, TimeSeriesExpr};
+use crate::expr::{DataExpr, EventExpr, StyleExpr, TimeSeriesExpr};
 use crate::lexer::unescape;
 use crate::number::parse_double;
 use crate::span::Span;
@@ -39,6 +39,8 @@ pub enum Kind {
     Series,
     /// An expression with settings, or anything that is an expression.
     Style,
+    /// A request for events, or a query for the events themselves.
+    Event,
     /// A colour: 3, 6 or 8 hexadecimal digits, or a name.
     Color,
     /// The name of a consolidation.
@@ -62,6 +64,7 @@ impl Kind {
             Self::Data => "DataExpr",
             Self::Series => "TimeSeriesExpr",
             Self::Style => "StyleExpr",
+            Self::Event => "EventExpr",
             Self::Color => "Color",
             Self::Consolidation => "ConsolidationFunction",
         }
@@ -100,8 +103,9 @@ impl Kind {
             Self::Series => match value {
                 Value::Query(_) | Value::Expr(_) => true,
                 Value::Text(text) => parse_double(text).is_some(),
-                Value::List(_) | Value::Style(_) | Value::Zone(_) => false,
+                Value::List(_) | Value::Style(_) | Value::Event(_) | Value::Zone(_) => false,
             },
+            Self::Event => event(value).is_some(),
             Self::Style => matches!(value, Value::Style(_)) || Self::Series.accepts(value),
             Self::Color => match value {
                 Value::Text(text) => hex_color(text).is_some() || is_color_name(text),
@@ -193,7 +197,15 @@ pub(crate) fn series(value: &Value) -> Option<Arc<TimeSeriesExpr>> {
         Value::Expr(expr) => Some(expr.clone()),
         Value::Query(_) => Some(Arc::new(TimeSeriesExpr::Data(data(value)?))),
         Value::Text(text) => Some(Arc::new(TimeSeriesExpr::Constant(parse_double(text)?))),
-        Value::List(_) | Value::Style(_) | Value::Zone(_) => None,
+        Value::List(_) | Value::Style(_) | Value::Event(_) | Value::Zone(_) => None,
+    }
+}
+
+pub(crate) fn event(value: &Value) -> Option<EventExpr> {
+    match value {
+        Value::Query(query) => Some(EventExpr::Raw((**query).clone())),
+        Value::Event(event) => Some((**event).clone()),
+        _ => None,
     }
 }
 

@@ -1,11 +1,14 @@
 //! What stands beside a line: a template filled with the line's tags, or a short text made from what tells the expressions apart.
 
+mod pattern;
 mod simple;
+mod transform;
 pub mod unit_prefix;
 
 pub use simple::simple_legends;
 
 use hesper_model::Tags;
+use transform::Transform;
 
 use crate::error::StackError;
 use crate::expr::StyleExpr;
@@ -41,21 +44,50 @@ pub fn substitute(text: &str, mut value: impl FnMut(&str) -> String) -> String {
     out
 }
 
-/// The legend of a line with this label and these tags, under the settings of its expression.
-///
-/// # Errors
-/// Those of the settings that change the text.
-pub fn legend_text(style: &StyleExpr, label: &str, tags: &Tags) -> Result<String, StackError> {
-    let template = match style.legend() {
-        Some(legend) => legend.to_owned(),
-        None => match style.offset_millis() {
-            offset @ 1.. => format!("{label} (offset={})", ShortSpan(offset)),
-            _ => label.to_owned(),
-        },
-    };
-    Ok(substitute(&template, |key| {
-        tags.get(key).unwrap_or(key).to_owned()
-    }))
+/// How the lines of an expression are called.
+pub struct Legend<'s> {
+    template: Option<&'s str>,
+    offset_millis: i64,
+    transform: Option<Transform>,
+}
+
+impl<'s> Legend<'s> {
+    /// The legend that the settings of an expression ask for, for so many lines.
+    ///
+    /// # Errors
+    /// When an encoding is unknown, or a pattern cannot be read.
+    pub fn new(style: &'s StyleExpr, lines: usize) -> Result<Self, StackError> {
+        Ok(Self {
+            template: style.legend(),
+            offset_millis: style.offset_millis(),
+            transform: style
+                .transform()
+                .map(|steps| Transform::read(steps, lines))
+                .transpose()?,
+        })
+    }
+
+    /// True when its text may hold more than the label of a line: then the tags count.
+    pub fn uses_tags(&self) -> bool {
+        self.template.is_some() || self.transform.is_some()
+    }
+
+    /// The text for a line with this label and these tags.
+    ///
+    /// # Errors
+    /// When a pattern takes too much work.
+    pub fn text(&self, label: &str, tags: &Tags) -> Result<String, StackError> {
+        let template = match (self.template, self.offset_millis) {
+            (Some(template), _) => template.to_owned(),
+            (None, offset @ 1..) => format!("{label} (offset={})", ShortSpan(offset)),
+            (None, _) => label.to_owned(),
+        };
+        let text = substitute(&template, |key| tags.get(key).unwrap_or(key).to_owned());
+        match &self.transform {
+            Some(transform) => transform.apply(text, tags),
+            None => Ok(text),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -82,7 +114,8 @@ mod tests {
         let style = StyleExpr::new(crate::expr::TimeSeriesExpr::Constant(1.0));
         let tags = Tags::from_pairs([("a", "1")]);
         let style = style.with("legend", "$a $b");
-        assert_eq!(legend_text(&style, "label", &tags).expect("plain"), "1 b");
+        let legend = Legend::new(&style, 1).expect("plain");
+        assert_eq!(legend.text("label", &tags).expect("plain"), "1 b");
     }
 
     proptest! {

@@ -1,17 +1,18 @@
 //! The one form that programs with the same meaning are brought to, as far as their queries and legends go.
 
-mod forms;
-
 use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use hesper_model::TagQuery;
 
 use crate::error::StackError;
-use crate::expr::rewrite::{QueryRule, Rules, rewrite_style};
-use crate::expr::{PrintQuery, StyleExpr};
+use crate::expr::rewrite::{ExprRule, QueryRule, Rules, rewrite, rewrite_style};
+use crate::expr::{FilterExpr, PrintQuery, StyleExpr, TimeSeriesExpr};
 use crate::legend::substitute;
 use crate::parse::exprs_of;
+use crate::query_forms as forms;
+use crate::stats::Statistic;
 use crate::vocabulary::Vocabulary;
 
 /// The keys whose clauses come first, in this order.
@@ -31,8 +32,8 @@ const LAST_KEY: &str = "statistic";
 
 /// The expressions of a program in normal form; what is no expression is left out.
 ///
-/// Queries become alternatives of sorted clauses, without what is said twice; variables in legends are written `$(key)`; words that mean
-/// nothing more than what is there by default are dropped.
+/// Queries become alternatives of sorted clauses, without what is said twice; variables in legends are written `$(key)`; figures in the
+/// condition of a filter are written short; words that mean nothing more than what is there by default are dropped.
 ///
 /// # Errors
 /// When the program cannot be run, or a query has too many alternatives.
@@ -55,12 +56,41 @@ pub fn normalize_expr(style: &StyleExpr, vocabulary: &Vocabulary) -> Result<Stri
         }
         None => style.clone(),
     };
+    let rule: &ExprRule<'_> = &|expr| match expr {
+        TimeSeriesExpr::Filter(FilterExpr::Matching { input, condition }) => {
+            let condition = with_placeholders(condition, input, vocabulary);
+            let filter = condition.and_then(|c| FilterExpr::matching(input.clone(), Arc::new(c)));
+            Some(filter.map(TimeSeriesExpr::Filter))
+        }
+        _ => None,
+    };
+    let style = rewrite_style(&style, &Rules::for_exprs(rule), vocabulary)?;
     let rule: &QueryRule<'_> = &normalize_query;
     let style = rewrite_style(&style, &Rules::for_queries(rule), vocabulary)?;
     Ok(style
         .to_string()
         .replace(",:const", "")
         .replace(",:line", ""))
+}
+
+/// The condition of a filter with `:stat-max` and so on where it says at length that a figure of what is filtered is meant.
+fn with_placeholders(
+    condition: &TimeSeriesExpr,
+    filtered: &TimeSeriesExpr,
+    vocabulary: &Vocabulary,
+) -> Result<TimeSeriesExpr, StackError> {
+    let rule: &ExprRule<'_> = &|expr| match expr {
+        TimeSeriesExpr::Filter(FilterExpr::Stat {
+            input,
+            stat,
+            shorthand: false,
+        }) if **input == *filtered => {
+            let stat = Statistic::named(stat)?;
+            Some(Ok(TimeSeriesExpr::Filter(FilterExpr::Placeholder(stat))))
+        }
+        _ => None,
+    };
+    rewrite(condition, &Rules::for_exprs(rule), vocabulary)
 }
 
 fn normalize_query(query: &TagQuery) -> Result<TagQuery, StackError> {
@@ -169,6 +199,22 @@ mod tests {
     fn alternatives_that_add_nothing_are_dropped() {
         assert_eq!(normal("a,1,:eq,a,1,:eq,b,2,:eq,:and,:or"), ["a,1,:eq,:sum"]);
         assert_eq!(normal("a,1,:eq,:true,:or"), [":true,:sum"]);
+    }
+
+    #[test]
+    fn figures_of_what_is_filtered_are_written_short() {
+        assert_eq!(
+            normal("a,:has,(,k,),:by,:dup,max,:stat,5,:gt,:filter"),
+            ["a,:has,:sum,(,k,),:by,:stat-max,5.0,:gt,:filter"]
+        );
+        assert_eq!(
+            normal("a,:has,:dup,x,:stat,:over,1,:add,min,:stat,:add,:filter"),
+            ["a,:has,:sum,a,:has,:sum,x,:stat,a,:has,:sum,1.0,:add,min,:stat,:add,:filter"]
+        );
+        assert_eq!(
+            normal("b,:has,a,:has,:and,:stat-avg,:filter"),
+            ["a,:has,b,:has,:and,:sum,:stat-avg,:filter"]
+        );
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use hesper_model::TagQuery;
 
 use crate::error::StackError;
-use crate::expr::{PrintQuery, StyleExpr};
-use crate::interpreter::{Variables, run, run_with};
-use crate::kind;
+use crate::expr::{EventExpr, PrintQuery, StyleExpr};
+use crate::interpreter::{Machine, Variables, run, run_with};
+use crate::kind::{self, Kind};
 use crate::legend::simple_legends;
 use crate::value::Value;
 use crate::vocabulary::Vocabulary;
@@ -61,28 +61,34 @@ pub fn parse_graph(
         .transpose()?;
     let variables = Variables::from([("tz".to_owned(), Value::Zone(options.time_zone.into()))]);
     let stack = run_with(program, options.vocabulary, variables)?;
-    if stack.iter().map(Value::weight).sum::<usize>() > MAX_GRAPH_WEIGHT {
+    // A list of offsets makes as many copies.
+    let mut weight = 0usize;
+    for value in &stack {
+        let copies = match value {
+            Value::Style(style) => style.offsets().map_or(1, |offsets| offsets.len().max(1)),
+            _ => 1,
+        };
+        weight = weight.saturating_add(value.weight().saturating_mul(copies));
+    }
+    if weight > MAX_GRAPH_WEIGHT {
         return Err(StackError::IllegalState(format!(
             "expressions are too large: the limit for all of a graph is about {MAX_GRAPH_WEIGHT} characters when written out"
         )));
     }
-    let exprs = stack
-        .into_iter()
-        .map(|value| {
-            let value = match &common_query {
-                Some(query) => {
-                    crate::vocabulary::with_common_query(&value, query, options.vocabulary)?
-                }
-                None => value,
-            };
-            kind::style(&value).ok_or_else(|| {
-                StackError::IllegalArgument(format!(
-                    "expecting time series expr, found {} '{value}'",
-                    value.class_name()
-                ))
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut exprs = Vec::with_capacity(stack.len());
+    for value in stack {
+        let value = match &common_query {
+            Some(query) => crate::vocabulary::with_common_query(&value, query, options.vocabulary)?,
+            None => value,
+        };
+        let style = kind::style(&value).ok_or_else(|| {
+            StackError::IllegalArgument(format!(
+                "expecting time series expr, found {} '{value}'",
+                value.class_name()
+            ))
+        })?;
+        exprs.extend(style.per_offset()?);
+    }
     Ok(match options.simple_legends {
         true => simple_legends(exprs),
         false => exprs,
@@ -94,13 +100,34 @@ pub fn parse_graph(
 /// # Errors
 /// When the program cannot be run, or leaves anything else.
 pub fn parse_query(program: &str) -> Result<TagQuery, StackError> {
-    let mut stack = run(program, Vocabulary::named("query")?)?;
+    parse_query_with(program, Vocabulary::named("query")?)
+}
+
+pub(crate) fn parse_query_with(
+    program: &str,
+    vocabulary: &Vocabulary,
+) -> Result<TagQuery, StackError> {
+    let mut stack = run(program, vocabulary)?;
     match (stack.pop(), stack.is_empty()) {
         (Some(Value::Query(query)), true) => Ok(Arc::unwrap_or_clone(query)),
         _ => Err(StackError::IllegalState(
             "expected a single query on the stack".to_owned(),
         )),
     }
+}
+
+/// The requests for events that a program leaves, bottom first.
+///
+/// # Errors
+/// When the program cannot be run, or leaves anything else.
+pub fn parse_events(program: &str) -> Result<Vec<EventExpr>, StackError> {
+    let stack = run(program, Vocabulary::events())?;
+    if let Some(other) = stack.iter().rev().find(|v| !Kind::Event.accepts(v)) {
+        return Err(StackError::IllegalArgument(format!(
+            "invalid value on stack: {other}"
+        )));
+    }
+    Ok(stack.iter().filter_map(kind::event).collect())
 }
 
 /// The expressions that a program leaves; other things on the stack do not count.
@@ -136,12 +163,8 @@ pub fn suggestions<'v>(
     program: &str,
     vocabulary: &'v Vocabulary,
 ) -> Result<Vec<&'v Word>, StackError> {
-    let stack = run(program, vocabulary)?;
-    let suggested = |word: &&Word| {
-        word.is_suggested()
-            && word.fits(&stack)
-            && run(&format!("{program},:{}", word.name()), vocabulary).is_ok()
-    };
+    let machine = Machine::after(program, vocabulary)?;
+    let suggested = |word: &&Word| word.is_suggested() && machine.could_run(word);
     Ok(vocabulary.words().filter(suggested).collect())
 }
 
@@ -212,6 +235,60 @@ mod tests {
                 "expected a single query on the stack"
             );
         }
+    }
+
+    #[test]
+    fn events_are_asked_for_by_a_vocabulary_of_their_own() {
+        let parsed = |program: &str| {
+            let events = parse_events(program).map_err(|e| e.to_string())?;
+            Ok::<_, String>(events.iter().map(EventExpr::to_string).collect::<Vec<_>>())
+        };
+        let error = |program| parsed(program).expect_err("refused");
+        assert_eq!(
+            parsed("level,ERROR,:eq,a,:has,(,b,c\\u002cd,),:table").expect("valid"),
+            ["level,ERROR,:eq", "a,:has,(,b,c\\u002cd,),:table"]
+        );
+        assert_eq!(
+            parsed("a,:has,(,b,),(,c,),:sample,d,:has,:cq").expect("valid"),
+            ["a,:has,d,:has,:and,(,b,),(,c,),:sample"]
+        );
+        let sample = parse_events("a,:has,(,b,),(,),:sample")
+            .expect("valid")
+            .remove(0);
+        let data = sample.data().expect("a time series");
+        assert_eq!(data.to_string(), "a,:has,:sum,(,b,),:by");
+        assert_eq!(
+            error("a,:has,(,),:table"),
+            "IllegalArgumentException: requirement failed: set of columns cannot be empty"
+        );
+        assert_eq!(
+            error("a,:has,(,),(,b,),:sample"),
+            "IllegalArgumentException: requirement failed: sampleBy cannot be empty"
+        );
+        assert_eq!(
+            error("a,(,b,),:table"),
+            "IllegalStateException: no matches for word ':table' with stack [String,List], candidates: [q:Query columns:StringList -- \
+             EventExpr]"
+        );
+        assert_eq!(
+            error("a,:has,(,b,),:table,c"),
+            "IllegalArgumentException: invalid value on stack: c"
+        );
+        assert_eq!(
+            error("a,:has,:sum"),
+            "IllegalStateException: unknown word ':sum'"
+        );
+        assert_eq!(
+            error("a,:has,(,b,),:table,:eq")
+                .split(" with stack ")
+                .last(),
+            Some("[Table], candidates: [k:String v:String -- Query]")
+        );
+        let graph = parse_graph("a,:has,(,b,),:table", &GraphOptions::default());
+        assert_eq!(
+            graph.expect_err("no graph").to_string(),
+            "IllegalStateException: unknown word ':table'"
+        );
     }
 
     #[test]

@@ -5,7 +5,8 @@ mod range;
 mod step;
 mod zone;
 
+pub(crate) use date::reference_of;
 pub use date::{Instant, TimeReferences, parse_time};
-pub use range::{GraphTime, time_range};
+pub use range::{GraphTime, fetch_range, time_range};
 pub use step::AllowedSteps;
 pub use zone::TimeZone;

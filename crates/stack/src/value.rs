@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hesper_model::TagQuery;
 
 use crate::error::StackError;
-use crate::expr::{PrintQuery, StyleExpr, TimeSeriesExpr};
+use crate::expr::{EventExpr, PrintQuery, StyleExpr, TimeSeriesExpr};
 
 /// An item of the stack. Copies share what they hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub enum Value {
     Expr(Arc<TimeSeriesExpr>),
     /// An expression with presentation settings.
     Style(Arc<StyleExpr>),
+    /// A request for events.
+    Event(Arc<EventExpr>),
     /// The name of a time zone, as the variable `tz` holds it.
     Zone(Arc<str>),
 }
@@ -69,7 +71,8 @@ impl Value {
             Self::List(list) => list.weight + 8,
             Self::Query(query) => crate::expr::query_size(query).weight(),
             Self::Expr(expr) => expr.size().weight(),
-            Self::Style(style) => style.expr.size().weight(),
+            Self::Style(style) => style.expr.size().weight() + style.settings_weight(),
+            Self::Event(event) => event.size().weight(),
         }
     }
 
@@ -81,6 +84,7 @@ impl Value {
             Self::Query(query) => query_type_name(query),
             Self::Expr(expr) => expr.type_name(),
             Self::Style(_) => "StyleExpr",
+            Self::Event(event) => event.type_name(),
             Self::Zone(name) if name.starts_with(['+', '-']) || &**name == "Z" => "ZoneOffset",
             Self::Zone(_) => "ZoneRegion",
         }
@@ -136,6 +140,7 @@ impl fmt::Display for Value {
             Self::Query(query) => PrintQuery(query).fmt(f),
             Self::Expr(expr) => expr.fmt(f),
             Self::Style(style) => style.fmt(f),
+            Self::Event(event) => event.fmt(f),
             Self::List(list) => {
                 f.write_str("List(")?;
                 for (i, item) in list.items.iter().enumerate() {

@@ -3,7 +3,10 @@
 //! The vocabularies build on each other, each holding the words of those before it. Where a word has several definitions, the one of the
 //! deeper vocabulary comes first, and the first that fits the stack runs.
 
+pub mod custom;
 mod data;
+mod event;
+mod filter;
 mod math;
 mod printf;
 mod query;
@@ -14,6 +17,7 @@ mod style;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+pub use self::custom::CustomWords;
 pub(crate) use self::query::with_common_query;
 use crate::error::StackError;
 use crate::word::Word;
@@ -52,6 +56,46 @@ impl Vocabulary {
         Self::named("custom").expect("the last of the vocabularies")
     }
 
+    /// All words, with those of a configuration in place of the ones that are shipped.
+    ///
+    /// # Errors
+    /// When a word of the configuration cannot be defined.
+    ///
+    /// # Panics
+    /// Never: the vocabulary below is always there.
+    pub fn with_custom_words(config: &CustomWords) -> Result<Self, StackError> {
+        let below = Self::named("style").expect("the vocabulary below the custom one");
+        let own = custom::words(config)?.into_iter().map(Arc::new);
+        let words = below.words.iter().cloned().chain(own).collect();
+        Ok(Self::of("custom", words))
+    }
+
+    /// The words for streams of events, and all that they build on: those of queries. It is none of the vocabularies that go by a name,
+    /// since it has no part in graphs.
+    pub fn events() -> &'static Self {
+        static EVENTS: LazyLock<Vocabulary> = LazyLock::new(|| {
+            let mut words: Vec<Arc<Word>> = Vec::new();
+            for own in [standard::words(), query::words(), event::words()] {
+                words.extend(own.into_iter().map(Arc::new));
+            }
+            Vocabulary::of("event", words)
+        });
+        &EVENTS
+    }
+
+    fn of(name: &'static str, words: Vec<Arc<Word>>) -> Self {
+        let mut by_name: HashMap<String, Vec<Arc<Word>>> = HashMap::new();
+        for word in &words {
+            let overloads = by_name.entry(word.name().to_owned()).or_default();
+            overloads.push(word.clone());
+        }
+        Self {
+            name,
+            words,
+            by_name,
+        }
+    }
+
     /// The name.
     pub fn name(&self) -> &'static str {
         self.name
@@ -79,21 +123,15 @@ fn all() -> Vec<Vocabulary> {
                 "data" => data::words(),
                 "math" => math::words(),
                 "stateful" => stateful::words(),
+                "filter" => filter::words(),
                 "style" => style::words(),
-                // `filter` and `custom` have no words of their own.
+                "custom" => {
+                    custom::words(&CustomWords::default()).expect("shipped words are valid")
+                }
                 _ => Vec::new(),
             };
             words.extend(own.into_iter().map(Arc::new));
-            let mut by_name: HashMap<String, Vec<Arc<Word>>> = HashMap::new();
-            for word in &words {
-                let overloads = by_name.entry(word.name().to_owned()).or_default();
-                overloads.push(word.clone());
-            }
-            Vocabulary {
-                name,
-                words: words.clone(),
-                by_name,
-            }
+            Vocabulary::of(name, words.clone())
         })
         .collect()
 }
@@ -112,8 +150,10 @@ mod tests {
 
     #[test]
     fn examples_run_unless_they_say_so() {
-        let vocabulary = Vocabulary::full();
-        for word in vocabulary.words() {
+        for (vocabulary, word) in [Vocabulary::full(), Vocabulary::events()]
+            .into_iter()
+            .flat_map(|v| v.words().map(move |word| (v, word)))
+        {
             for example in word.example_stacks() {
                 let stack = example.strip_prefix("ERROR:");
                 let program = format!("{},:{}", stack.unwrap_or(example), word.name());

@@ -79,7 +79,7 @@ impl Word {
 
     /// A word that looks at the stack itself: `fits` tells whether it can run, with the top of the stack last.
     pub(crate) fn own(
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         signature: &'static str,
         fits: fn(&[Value]) -> bool,
         run: impl Fn(&mut Machine<'_>) -> Result<(), StackError> + Send + Sync + 'static,
@@ -104,13 +104,16 @@ impl Word {
     }
 
     /// A word that stands for a program, run on whatever there is.
-    pub(crate) fn free_program(name: &'static str, program: &[&'static str]) -> Self {
+    pub(crate) fn free_program(
+        name: impl Into<Cow<'static, str>>,
+        program: &[impl AsRef<str>],
+    ) -> Self {
         let effect = Effect::Own {
             signature: "? -- ?",
             fits: |_| true,
         };
-        let program = program.iter().map(|token| Value::text(*token)).collect();
-        Self::with(name.into(), effect, Body::Program(program))
+        let program = program.iter().map(|token| Value::text(token.as_ref()));
+        Self::with(name.into(), effect, Body::Program(program.collect()))
     }
 
     fn with(name: Cow<'static, str>, effect: Effect, body: Body) -> Self {
@@ -134,6 +137,12 @@ impl Word {
     /// Stacks to try it on; with `ERROR:` before those that it refuses.
     pub(crate) fn examples(mut self, examples: &[&'static str]) -> Self {
         self.examples = examples.iter().map(|e| Cow::Borrowed(*e)).collect();
+        self
+    }
+
+    /// Stacks to try it on that come from a configuration; see [`Self::examples`].
+    pub(crate) fn configured_examples(mut self, examples: &[String]) -> Self {
+        self.examples = examples.iter().map(|e| Cow::Owned(e.clone())).collect();
         self
     }
 

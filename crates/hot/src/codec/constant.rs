@@ -1,7 +1,5 @@
 //! One value for every slot with data.
 
-use bytes::BufMut;
-
 /// The value, if all are the same to the bit; zero for none at all.
 pub fn estimate(values: &[f64]) -> Option<f64> {
     let first = values.first().copied().unwrap_or(0.0);
@@ -9,9 +7,4 @@ pub fn estimate(values: &[f64]) -> Option<f64> {
         .iter()
         .all(|v| v.to_bits() == first.to_bits())
         .then_some(first)
-}
-
-/// Appends the value.
-pub fn encode(value: f64, out: &mut Vec<u8>) {
-    out.put_f64_le(value);
 }

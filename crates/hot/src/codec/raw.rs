@@ -1,16 +1,15 @@
 //! The doubles as they are.
 
-use bytes::BufMut;
+use super::planes::Lanes;
 
 /// Appends the values.
 pub fn encode(values: &[f64], out: &mut Vec<u8>) {
-    values.iter().for_each(|v| out.put_f64_le(*v));
+    out.extend(values.iter().flat_map(|v| v.to_le_bytes()));
 }
 
-/// Reads as many values as `out` has room for.
-pub fn decode(bytes: &[u8], out: &mut [f64]) {
-    let (chunks, _) = bytes.as_chunks::<8>();
-    for (v, chunk) in out.iter_mut().zip(chunks) {
-        *v = f64::from_le_bytes(*chunk);
+/// The values, one after another.
+pub fn decode(values: &[[u8; 8]], out: &mut Lanes) {
+    for (v, bytes) in out.iter_mut().zip(values) {
+        *v = f64::from_le_bytes(*bytes);
     }
 }

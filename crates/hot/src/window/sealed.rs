@@ -7,8 +7,8 @@ use std::sync::Arc;
 use hesper_model::Block;
 use roaring::RoaringBitmap;
 
-use crate::codec::{Codec, EncodedBlock};
-use crate::fold::{Accumulator, WindowPart};
+use crate::codec::{Codec, Divisors, EncodedBlock, MAX_BLOCK_LEN};
+use crate::fold::{Accumulator, WindowPart, Work, run_widest};
 use crate::series_table::SeriesRef;
 
 /// A place that no series has.
@@ -78,6 +78,28 @@ impl SeriesOrder {
     }
 }
 
+/// Blocks being folded.
+struct Folding<'a> {
+    blocks: &'a SealedBlocks,
+    acc: &'a mut Accumulator,
+    part: &'a WindowPart,
+    places: &'a [(u32, u32)],
+    divisors: &'a Divisors,
+}
+
+impl Work for Folding<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let (acc, part, divisors) = (self.acc, self.part, self.divisors);
+        acc.begin_window(self.places.len());
+        for (place, group) in self.places {
+            let at = self.blocks.offsets[*place as usize] as usize;
+            acc.fold_encoded(*group, part, &self.blocks.arena[at..], divisors);
+        }
+        acc.end_window(part, divisors);
+    }
+}
+
 /// The encoded blocks of a shard's part of a window.
 #[derive(Debug)]
 pub struct SealedBlocks {
@@ -101,6 +123,8 @@ impl SealedBlocks {
             codec.encode(&block(*series), &mut arena);
         }
         offsets.push(u32::try_from(arena.len()).expect("a shard's window is far below 4 GiB"));
+        // So that every block is followed by as much as is read at once.
+        arena.resize(arena.len() + MAX_BLOCK_LEN, 0);
         arena.shrink_to_fit();
         Self {
             order,
@@ -146,10 +170,13 @@ impl SealedBlocks {
         places: &[(u32, u32)],
         codec: &Codec,
     ) {
-        for (place, group) in places {
-            acc.fold_encoded(*group, part, &self.encoded(*place), codec.divisors());
-        }
-        acc.end_window(part, codec.divisors());
+        run_widest(Folding {
+            blocks: self,
+            acc,
+            part,
+            places,
+            divisors: codec.divisors(),
+        });
     }
 
     /// The numbers of the series.

@@ -1,9 +1,10 @@
 //! What every request passes: the check of its target, the count and the time it takes, the access log, and the headers that every answer has.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -41,18 +42,19 @@ pub fn cors() -> CorsLayer {
 /// Refuses targets that cannot be read; counts, times and logs every request.
 ///
 /// The log is at level `info` under the target `access`: `HESPER_LOG=access=info` shows it.
-pub async fn observe(State(node): State<Arc<NodeState>>, request: Request, next: Next) -> Response {
+pub async fn observe(
+    State(node): State<Arc<NodeState>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let began = Instant::now();
+    let caller = caller_of(&request);
+    request.extensions_mut().insert(Caller(caller.clone()));
     let endpoint = endpoint_of(request.uri().path());
     let route = request.extensions().get::<MatchedPath>();
     let route = route.and_then(|r| HeaderValue::from_str(r.as_str()).ok());
-    let logged = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| {
-        (
-            request.method().clone(),
-            request.uri().clone(),
-            caller(&request),
-        )
-    });
+    let logged = tracing::enabled!(target: "access", tracing::Level::INFO)
+        .then(|| (request.method().clone(), request.uri().clone()));
     let mut response = match check_target(request.uri()) {
         Ok(()) => next.run(request).await,
         Err(refused) => *refused,
@@ -63,7 +65,7 @@ pub async fn observe(State(node): State<Arc<NodeState>>, request: Request, next:
     let status = response.status().as_u16();
     let elapsed = began.elapsed();
     node.metrics.record_request(endpoint, status, elapsed);
-    if let Some((method, uri, caller)) = logged {
+    if let Some((method, uri)) = logged {
         log(&method, &uri, &caller, status, elapsed);
     }
     response
@@ -74,12 +76,21 @@ fn log(method: &Method, uri: &Uri, caller: &str, status: u16, elapsed: Duration)
     tracing::info!(target: "access", %method, %uri, status, micros, caller);
 }
 
-/// Who asks: the parameter `id`, else the origin of the page.
-fn caller(request: &Request) -> String {
+/// Who asks. Turns to run queries are shared between callers.
+#[derive(Clone)]
+pub struct Caller(pub Arc<str>);
+
+/// The parameter `id`, else the origin of the page, else the address.
+fn caller_of(request: &Request) -> Arc<str> {
     let params = Params::read(request.uri().query());
     let origin = request.headers().get(header::ORIGIN);
     let origin = origin.and_then(|o| o.to_str().ok());
-    params.get("id").or(origin).unwrap_or("default").to_owned()
+    let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    match (params.get("id").or(origin), address) {
+        (Some(name), _) => name.into(),
+        (None, Some(ConnectInfo(address))) => address.ip().to_string().into(),
+        (None, None) => "default".into(),
+    }
 }
 
 fn check_target(uri: &Uri) -> Result<(), Box<Response>> {

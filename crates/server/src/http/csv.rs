@@ -5,10 +5,13 @@ use std::fmt::Write;
 use chrono::{DateTime, FixedOffset, SecondsFormat};
 use hesper_model::Timestamp;
 use hesper_stack::graph::Line;
-use hesper_stack::time::{GraphTime, TimeZone};
+use hesper_stack::time::TimeZone;
 
-/// The lines of a graph as text, with `separator` between columns and times of the zone.
-pub fn write(lines: &[&Line], time: &GraphTime, zone: &TimeZone, separator: char) -> String {
+use super::graph::EvaluatedGraph;
+
+/// The lines of a graph as text, with `separator` between columns and times of the primary zone.
+pub fn write(lines: &[&Line], graph: &EvaluatedGraph, separator: char) -> String {
+    let (time, (_, zone)) = (&graph.request.time, &graph.request.zones[0]);
     let mut text = String::from("\"timestamp\"");
     for line in lines {
         let _ = write!(text, "{separator}\"{}\"", line.legend);

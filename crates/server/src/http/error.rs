@@ -27,6 +27,16 @@ impl ApiError {
         }
     }
 
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong: `Class: text`.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The answer when a required parameter of the expression helper is missing.
     pub fn missing(name: &str) -> Self {
         Self::new(
@@ -69,7 +79,8 @@ impl From<StackError> for ApiError {
             StackError::IndexOutOfBounds(_)
             | StackError::ArrayIndexOutOfBounds(_)
             | StackError::StringIndexOutOfBounds(_)
-            | StackError::Arithmetic(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            | StackError::Arithmetic(_)
+            | StackError::Match(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.to_string())
@@ -83,6 +94,8 @@ impl From<QueryError> for ApiError {
             QueryError::Step(_) | QueryError::TooMuch(_) | QueryError::TooBroad { .. } => {
                 StatusCode::BAD_REQUEST
             }
+            // The client that asked is told; nginx's word for a request that was given up.
+            QueryError::Killed => StatusCode::from_u16(499).expect("three digits"),
             QueryError::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             QueryError::Timeout { .. } | QueryError::Incomplete(_) => {
                 StatusCode::SERVICE_UNAVAILABLE

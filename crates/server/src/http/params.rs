@@ -19,6 +19,12 @@ impl Params {
         found.map(|(_, v)| v.as_str())
     }
 
+    /// All values of a parameter, in order.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self.0.iter().filter(move |(k, _)| k == name);
+        found.map(|(_, v)| v.as_str())
+    }
+
     /// True when a switch is on: its value is 1.
     pub fn is_on(&self, name: &str) -> bool {
         self.get(name) == Some("1")

@@ -122,7 +122,9 @@ function showGraph(graph) {
   element("answer-text").textContent = counts;
   element("answer-text").title = graph.read ? `Read: ${graph.read}` : "";
   element("updated").textContent = `updated ${clock(Date.now(), tz)}`;
-  element("as-csv").href = dataAddress(view(), chart.width, "csv");
+  for (const format of ["png", "svg", "csv"]) {
+    element(`as-${format}`).href = dataAddress(view(), chart.width, format);
+  }
   element("as-json").href = dataAddress(view(), chart.width, "json");
   const hasData = lines.some((line) => !Number.isNaN(line.stats.last));
   element("no-data").hidden = hasData;

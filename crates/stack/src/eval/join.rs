@@ -1,10 +1,14 @@
 //! Binary operators: which series meets which.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use hesper_model::Tags;
 
 use super::TimeSeries;
 use crate::error::StackError;
-use crate::expr::{BinaryOp, TimeSeriesExpr, group_key};
+use crate::expr::{BinaryOp, TimeSeriesExpr};
 
 /// Applies an operator to the series of two expressions that have the same group.
 ///
@@ -16,50 +20,61 @@ use crate::expr::{BinaryOp, TimeSeriesExpr, group_key};
 pub(super) fn join(
     op: &BinaryOp,
     left: &TimeSeriesExpr,
-    l: Vec<TimeSeries>,
+    l: Vec<Cow<'_, TimeSeries>>,
     right: &TimeSeriesExpr,
-    r: Vec<TimeSeries>,
+    r: Vec<Cow<'_, TimeSeries>>,
 ) -> Result<Vec<TimeSeries>, StackError> {
     let (left_keys, right_keys) = (left.final_grouping(), right.final_grouping());
     if right_keys.iter().all(|k| left_keys.contains(k)) {
-        meet(l, r, right, |l, r| {
-            (op.into_left)(&mut l.values, &r.values);
+        meet(l, &r, &right_keys, |l, r| match l {
+            Cow::Owned(mut l) => {
+                (op.into_left)(&mut l.values, &r.values);
+                l.label_by_tags();
+                l
+            }
+            Cow::Borrowed(l) => {
+                let values = (op.both)(&l.values, &r.values);
+                TimeSeries::new(l.tags.clone(), l.source, values)
+            }
         })
     } else {
-        meet(r, l, left, |r, l| {
-            (op.into_right)(&l.values, &mut r.values);
-            r.source = l.source;
+        meet(r, &l, &left_keys, |r, l| match r {
+            Cow::Owned(mut r) => {
+                (op.into_right)(&l.values, &mut r.values);
+                r.source = l.source;
+                r.label_by_tags();
+                r
+            }
+            Cow::Borrowed(r) => {
+                let values = (op.both)(&l.values, &r.values);
+                TimeSeries::new(r.tags.clone(), l.source, values)
+            }
         })
     }
 }
 
-/// Applies `f` to each of `series` and its partner among `others`, which are told apart by the grouping of `other_expr`.
-fn meet(
-    series: Vec<TimeSeries>,
-    others: Vec<TimeSeries>,
-    other_expr: &TimeSeriesExpr,
-    f: impl Fn(&mut TimeSeries, &TimeSeries),
+/// Applies `f` to each of `series` and its partner among `others`, which are told apart by these keys.
+fn meet<'a>(
+    series: Vec<Cow<'a, TimeSeries>>,
+    others: &[Cow<'_, TimeSeries>],
+    keys: &[Arc<str>],
+    f: impl Fn(Cow<'a, TimeSeries>, &TimeSeries) -> TimeSeries,
 ) -> Result<Vec<TimeSeries>, StackError> {
-    let keys = other_expr.final_grouping();
-    // Without keys, as without one of the keys, a series has the group `None`.
-    let key = |s: &TimeSeries| {
-        let grouped = !keys.is_empty();
-        grouped.then(|| group_key(&keys, &s.tags)).flatten()
-    };
-    let mut by_key: HashMap<Option<String>, Vec<&TimeSeries>> = HashMap::new();
-    for other in &others {
-        by_key.entry(key(other)).or_default().push(other);
+    let mut by_group: HashMap<Option<Group<'_>>, Partner<'_>> =
+        HashMap::with_capacity(others.len());
+    for other in others {
+        let partner = by_group.entry(group_of(keys, &other.tags));
+        partner
+            .and_modify(|partner| *partner = Partner::Several)
+            .or_insert(Partner::One(other));
     }
     let mut result = Vec::with_capacity(series.len());
-    for mut one in series {
-        match by_key.get(&key(&one)).map(Vec::as_slice) {
-            None | Some([]) => {}
-            Some([other]) => {
-                f(&mut one, other);
-                one.label_by_tags();
-                result.push(one);
-            }
-            Some(_) => {
+    for one in series {
+        let partner = by_group.get(&group_of(keys, &one.tags)).copied();
+        match partner {
+            None => {}
+            Some(Partner::One(other)) => result.push(f(one, other)),
+            Some(Partner::Several) => {
                 return Err(StackError::IllegalState(
                     "too many values for key".to_owned(),
                 ));
@@ -69,12 +84,30 @@ fn meet(
     Ok(result)
 }
 
+/// The values of the keys that tell the groups apart.
+type Group<'a> = Vec<&'a str>;
+
+/// The group of a series. Without keys, as without one of the keys, it is `None`.
+fn group_of<'a>(keys: &[Arc<str>], tags: &'a Tags) -> Option<Group<'a>> {
+    let values = keys.iter().map(|k| tags.get(k));
+    values
+        .collect::<Option<Group<'_>>>()
+        .filter(|g| !g.is_empty())
+}
+
+/// What a series meets.
+#[derive(Clone, Copy)]
+enum Partner<'a> {
+    One(&'a TimeSeries),
+    Several,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::expr::DataExpr;
     use crate::expr::binary::binary_op;
-    use hesper_model::{DataSource, TagQuery, Tags};
+    use hesper_model::{DataSource, TagQuery};
     use proptest::prelude::*;
 
     fn grouped(keys: &[&str]) -> TimeSeriesExpr {
@@ -83,6 +116,14 @@ mod tests {
             [] => data,
             keys => data.grouped(keys.iter().map(|k| (*k).into()).collect()),
         })
+    }
+
+    fn owned(series: &[TimeSeries]) -> Vec<Cow<'static, TimeSeries>> {
+        series.iter().cloned().map(Cow::Owned).collect()
+    }
+
+    fn borrowed(series: &[TimeSeries]) -> Vec<Cow<'_, TimeSeries>> {
+        series.iter().map(Cow::Borrowed).collect()
     }
 
     fn series(tags: &[(&'static str, String)], v: f64) -> TimeSeries {
@@ -156,7 +197,12 @@ mod tests {
             let mut tens = r.clone();
             tens.iter_mut().for_each(|s| s.values[0] *= 10.0);
             let want = naive(l_keys, &l, r_keys, &r);
-            let got = join(binary_op("fsub"), &grouped(l_keys), l, &grouped(r_keys), tens);
+            let (l_expr, r_expr) = (grouped(l_keys), grouped(r_keys));
+            let op = binary_op("fsub");
+            let lent = join(op, &l_expr, borrowed(&l), &r_expr, borrowed(&tens));
+            let got = join(op, &l_expr, owned(&l), &r_expr, owned(&tens));
+            let shown = |r: Result<Vec<TimeSeries>, StackError>| r.map(|s| format!("{s:?}"));
+            prop_assert_eq!(shown(lent), shown(got.clone()));
             match want {
                 None => prop_assert_eq!(
                     got.expect_err("several partners").to_string(),
@@ -177,7 +223,8 @@ mod tests {
         let l = TimeSeries::labelled(series(&tags, 0.0).tags, "own", DataSource::Gauge, vec![1.0]);
         let r = series(&[], 2.0);
         let op = binary_op("add");
-        let result = join(op, &grouped(&["a"]), vec![l], &grouped(&[]), vec![r]).expect("one each");
+        let (l, r) = (owned(&[l]), owned(&[r]));
+        let result = join(op, &grouped(&["a"]), l, &grouped(&[]), r).expect("one each");
         assert_eq!(result[0].label(), "a=x");
         assert_eq!(
             (result[0].values[0], result[0].source),

@@ -14,7 +14,7 @@ use crate::expr::{Percentiles, query_label};
 use crate::number::JavaDouble;
 
 /// The upper ends of the buckets.
-static BUCKETS: LazyLock<Vec<f64>> = LazyLock::new(|| {
+pub(super) static BUCKETS: LazyLock<Vec<f64>> = LazyLock::new(|| {
     let mut ends = vec![1.0, 2.0, 3.0];
     for power in 1..=30 {
         let first: u64 = 1 << (2 * power);
@@ -230,7 +230,49 @@ mod tests {
         assert!(values(&[], &[50.0])[0].is_nan());
     }
 
+    /// The estimates as they are described: each percentile looks through all buckets by itself.
+    fn naive(samples: &[(usize, f64)], p: f64) -> f64 {
+        let mut counts = vec![0.0; BUCKETS.len()];
+        samples
+            .iter()
+            .for_each(|(bucket, count)| counts[*bucket] = *count);
+        let total: f64 = counts.iter().sum();
+        let mut so_far = 0.0;
+        for (bucket, count) in counts.iter().enumerate() {
+            let before = 100.0 * so_far / total;
+            so_far += count;
+            let now = 100.0 * so_far / total;
+            if now >= p {
+                let start = if bucket == 0 {
+                    0.0
+                } else {
+                    BUCKETS[bucket - 1]
+                };
+                let part = (p - before) / (now - before);
+                // Without samples up to here there is nothing to go by.
+                let part = if part.is_nan() { return 0.0 } else { part };
+                return start + part * (BUCKETS[bucket] - start);
+            }
+        }
+        let last = counts.iter().rposition(|c| *c > 0.0);
+        last.map_or(f64::NAN, |last| BUCKETS[last])
+    }
+
     proptest! {
+        #[test]
+        fn estimates_are_those_described(
+            counts in proptest::collection::btree_map(0usize..276, 0.0f64..1e6, 0..20),
+            mut wanted in proptest::collection::vec(0.0f64..=100.0, 1..6),
+        ) {
+            let samples: Vec<_> = counts.into_iter().collect();
+            wanted.sort_by(f64::total_cmp);
+            for (p, got) in wanted.iter().zip(values(&samples, &wanted)) {
+                let want = naive(&samples, *p);
+                let same = (got - want).abs() <= 1e-6 * want.abs() || (got.is_nan() && want.is_nan());
+                prop_assert!(same, "{}: want {}, got {}", p, want, got);
+            }
+        }
+
         #[test]
         fn estimates_rise_with_the_percentile(
             counts in proptest::collection::btree_map(0usize..276, 0.0f64..1e6, 1..20),

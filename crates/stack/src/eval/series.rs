@@ -7,13 +7,23 @@ use hesper_model::{DataSource, Tags};
 
 use super::EvalContext;
 
+/// What a series is called. Made to a text when it is asked for: most labels never are.
+#[derive(Clone, Debug)]
+enum Label {
+    /// As its tags say.
+    Tags,
+    /// By a text.
+    Text(Arc<str>),
+    /// By the word that was applied to it, and what it was called before: `word(before)`.
+    Of(&'static str, Arc<Label>),
+}
+
 /// A line: what it is called, and a value for each cell of the range.
 #[derive(Clone, Debug)]
 pub struct TimeSeries {
     /// What tells it apart, and what legends can show.
     pub tags: Tags,
-    /// The label, if it is not made from the tags.
-    label: Option<Arc<str>>,
+    label: Label,
     /// How its values were measured; of several series made one, that of the first.
     pub source: DataSource,
     /// The values, NaN where there is no data.
@@ -25,7 +35,7 @@ impl TimeSeries {
     pub fn new(tags: Tags, source: DataSource, values: Vec<f64>) -> Self {
         Self {
             tags,
-            label: None,
+            label: Label::Tags,
             source,
             values,
         }
@@ -39,7 +49,7 @@ impl TimeSeries {
         values: Vec<f64>,
     ) -> Self {
         Self {
-            label: Some(label.into()),
+            label: Label::Text(label.into()),
             ..Self::new(tags, source, values)
         }
     }
@@ -55,23 +65,62 @@ impl TimeSeries {
         )
     }
 
-    /// The label. Made from the tags when it is asked for: most labels never are.
+    /// The label.
     pub fn label(&self) -> Cow<'_, str> {
         match &self.label {
-            Some(label) => Cow::Borrowed(label),
-            None => Cow::Owned(tag_label(&self.tags)),
+            Label::Text(label) => Cow::Borrowed(label),
+            Label::Tags | Label::Of(..) => {
+                let mut text = String::new();
+                let mut open = 0;
+                let mut label = &self.label;
+                while let Label::Of(word, inner) = label {
+                    text.push_str(word);
+                    text.push('(');
+                    open += 1;
+                    label = inner;
+                }
+                match label {
+                    Label::Text(inner) => text.push_str(inner),
+                    Label::Tags | Label::Of(..) => text.push_str(&tag_label(&self.tags)),
+                }
+                text.extend(std::iter::repeat_n(')', open));
+                Cow::Owned(text)
+            }
         }
     }
 
     /// Makes the label from the tags again, as after a change of the values.
     pub(crate) fn label_by_tags(&mut self) {
-        self.label = None;
+        self.label = Label::Tags;
+    }
+
+    /// Keeps the label as it is, whatever becomes of the tags.
+    pub(crate) fn keep_label(&mut self) {
+        let label = self.label().into_owned();
+        self.set_label(label);
     }
 
     /// Sets the label; an empty one is ignored.
     pub(crate) fn set_label(&mut self, label: String) {
         if !label.is_empty() {
-            self.label = Some(label.into());
+            self.label = Label::Text(label.into());
+        }
+    }
+
+    /// Puts a word around the label: `word(label)`.
+    pub(crate) fn label_of(&mut self, word: &'static str) {
+        let inner = std::mem::replace(&mut self.label, Label::Tags);
+        self.label = Label::Of(word, Arc::new(inner));
+    }
+
+    /// Gives a tag another key. What is called by its tags is then called by the new ones, but not what a word was put around.
+    pub(crate) fn rename_tag(&mut self, from: &str, to: &Arc<str>) {
+        if let Label::Of(..) = self.label {
+            let label = self.label().into_owned();
+            self.set_label(label);
+        }
+        if let Some(value) = self.tags.remove(from) {
+            self.tags.insert(to.clone(), value);
         }
     }
 }
@@ -85,4 +134,28 @@ pub(super) fn tag_label(tags: &Tags) -> String {
     pairs.sort_unstable();
     let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
     pairs.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_keeps_what_was_put_around() {
+        let tags = Tags::from_pairs([("a", "1")]);
+        let mut series = TimeSeries::new(tags, DataSource::Gauge, Vec::new());
+        assert_eq!(series.label(), "a=1");
+        series.rename_tag("a", &"b".into());
+        assert_eq!(series.label(), "b=1");
+        series.label_of("delay");
+        series.label_of("des");
+        assert_eq!(series.label(), "des(delay(b=1))");
+        series.rename_tag("b", &"c".into());
+        assert_eq!(series.label(), "des(delay(b=1))");
+        series.label_by_tags();
+        assert_eq!(series.label(), "c=1");
+        let mut named = TimeSeries::labelled(Tags::empty(), "x", DataSource::Gauge, Vec::new());
+        named.label_of("trend");
+        assert_eq!(named.label(), "trend(x)");
+    }
 }

@@ -14,6 +14,8 @@ pub struct BinaryOp {
     pub summary: &'static str,
     /// The result for two values.
     pub one: fn(f64, f64) -> f64,
+    /// The result for two series, by itself.
+    pub both: fn(&[f64], &[f64]) -> Vec<f64>,
     /// The result for two series, in place of the left one.
     pub into_left: fn(&mut [f64], &[f64]),
     /// The result for two series, in place of the right one.
@@ -40,6 +42,10 @@ macro_rules! op {
             summary: $summary,
             one: $f,
             // The function is known here, so that the loops are compiled for it.
+            both: |left, right| {
+                let pairs = left.iter().zip(right);
+                pairs.map(|(l, r)| ($f)(*l, *r)).collect()
+            },
             into_left: |left, right| {
                 for (l, r) in left.iter_mut().zip(right) {
                     *l = ($f)(*l, *r);
@@ -188,7 +194,9 @@ mod tests {
         (op.into_left)(&mut left, &[b]);
         (op.into_right)(&[a], &mut right);
         let one = (op.one)(a, b);
-        assert_eq!([left[0].to_bits(), right[0].to_bits()], [one.to_bits(); 2]);
+        let both = (op.both)(&[a], &[b]);
+        let all = [left[0], right[0], both[0]].map(f64::to_bits);
+        assert_eq!(all, [one.to_bits(); 3]);
         one
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hesper_model::TagQuery;
 
-use super::TimeSeriesExpr;
 use super::rewrite::{Rules, rewrite};
+use super::{CustomAverage, TimeSeriesExpr};
 use crate::error::StackError;
 use crate::interpreter::run;
 use crate::value::Value;
@@ -22,6 +22,8 @@ pub struct NamedRewrite {
     pub parameters: Vec<f64>,
     /// What is evaluated.
     pub eval: Arc<TimeSeriesExpr>,
+    /// The average that the word stands for, if it is a configured one: it knows how it is grouped.
+    pub average: Option<Arc<CustomAverage>>,
 }
 
 /// What a word was applied to.
@@ -61,7 +63,11 @@ impl NamedRewrite {
         };
         // What is shown may not carry the offset; what is evaluated keeps it.
         let offset_millis = self.eval.common_offset_millis().unwrap_or(0);
-        let eval = rewrite(&self.eval, &rules, vocabulary)?.with_offset(offset_millis);
+        let eval = match (&self.average, &self.display) {
+            (Some(average), Displayed::Query(query)) => average.by(query, keys),
+            _ => rewrite(&self.eval, &rules, vocabulary)?,
+        };
+        let eval = eval.with_offset(offset_millis);
         Ok(Self {
             display,
             eval: Arc::new(eval),

@@ -8,7 +8,7 @@ use hesper_model::TagQuery;
 use super::data::{DataAggregate, DataExpr};
 use super::named::{Displayed, NamedRewrite};
 use super::percentiles::Percentiles;
-use super::{Bound, StyleExpr, TimeSeriesExpr};
+use super::{Bound, Generated, StyleExpr, TimeSeriesExpr};
 use crate::lexer::{escape, escape_into};
 use crate::number::JavaDouble;
 use crate::span::ShortSpan;
@@ -70,7 +70,7 @@ fn append_pair(out: &mut String, a: &TagQuery, b: &TagQuery, word: &str) {
 }
 
 /// `(,a,b,)`; an empty list is `(,)`.
-fn append_list(out: &mut String, items: &[Arc<str>]) {
+pub(super) fn append_list(out: &mut String, items: &[Arc<str>]) {
     out.push('(');
     for item in items {
         out.push(',');
@@ -237,11 +237,31 @@ impl NamedRewrite {
     }
 }
 
-impl TimeSeriesExpr {
+impl Generated {
     fn append(&self, out: &mut String) {
+        match self {
+            Self::Random => out.push_str(":random"),
+            Self::SeededRandom(seed) => out.push_str(&format!("{seed},:srandom")),
+            Self::Time(reading) => {
+                escape_into(out, reading.mode());
+                out.push_str(",:time");
+            }
+            Self::TimeSpan(span) => {
+                escape_into(out, &span.start);
+                out.push(',');
+                escape_into(out, &span.end);
+                out.push_str(",:time-span");
+            }
+        }
+    }
+}
+
+impl TimeSeriesExpr {
+    pub(super) fn append(&self, out: &mut String) {
         match self {
             Self::Data(data) => data.append(out),
             Self::Constant(v) => out.push_str(&format!("{},:const", JavaDouble(*v))),
+            Self::Generated(generated) => generated.append(out),
             Self::Unary { op, input } => append_operator(out, input, &[], op.name),
             Self::Clamp {
                 bound,
@@ -271,13 +291,16 @@ impl TimeSeriesExpr {
             }
             Self::NamedRewrite(named) => named.append(out, &named.display),
             Self::Percentiles(p) => p.append(out),
+            Self::ApproxDistinct(d) => append_operator(out, &d.input, &[], "approx-distinct"),
             Self::Stateful { op, input } => {
                 append_operator(out, input, &op.parameters(), op.name())
             }
+            Self::Filter(filter) => filter.append(out),
         }
     }
 
-    /// How Atlas shows it when it lists a stack: a data expression without its offset, and one type by what it is to Scala.
+    /// How Atlas shows it when it lists a stack: a data expression without its offset, one type by what it is to Scala, and one with a
+    /// word that is escaped like a text.
     pub(crate) fn stack_text(&self) -> String {
         match self {
             Self::Data(data) => {
@@ -288,6 +311,11 @@ impl TimeSeriesExpr {
             Self::Clamp {
                 bound: Bound::Min, ..
             } => "<function1>".to_owned(),
+            Self::Clamp {
+                bound: Bound::Max,
+                limit,
+                input,
+            } => format!("{input},{},\\u003aclamp-max", JavaDouble(*limit)),
             _ => self.to_string(),
         }
     }

@@ -7,7 +7,7 @@ use hesper_model::TagQuery;
 
 use super::named::Displayed;
 use super::size::{MAX_WEIGHT, data_weight, query_size, too_large};
-use super::{DataExpr, StyleExpr, TimeSeriesExpr};
+use super::{ApproxDistinct, DataExpr, StyleExpr, TimeSeriesExpr};
 use crate::error::StackError;
 use crate::vocabulary::Vocabulary;
 
@@ -99,7 +99,10 @@ impl Rewriter<'_> {
                 self.charge(data_weight(&data))?;
                 TimeSeriesExpr::Data(data)
             }
-            TimeSeriesExpr::Constant(_) => expr.clone(),
+            TimeSeriesExpr::Constant(_) | TimeSeriesExpr::Generated(_) => expr.clone(),
+            TimeSeriesExpr::ApproxDistinct(d) => TimeSeriesExpr::ApproxDistinct(
+                ApproxDistinct::new(self.shared(&d.input)?, self.vocabulary)?,
+            ),
             TimeSeriesExpr::Unary { op, input } => TimeSeriesExpr::Unary {
                 op,
                 input: self.shared(input)?,
@@ -132,6 +135,9 @@ impl Rewriter<'_> {
                 op: *op,
                 input: self.shared(input)?,
             },
+            TimeSeriesExpr::Filter(filter) => {
+                TimeSeriesExpr::Filter(filter.rewritten(|part| self.shared(part))?)
+            }
             TimeSeriesExpr::Percentiles(p) => {
                 match self.expr(&TimeSeriesExpr::Data(p.data().clone()))? {
                     TimeSeriesExpr::Data(data) if data.group_by.is_some() => {

@@ -4,7 +4,7 @@
 use hesper_model::TagQuery;
 
 use super::named::Displayed;
-use super::{DataExpr, TimeSeriesExpr};
+use super::{DataExpr, Generated, TimeSeriesExpr};
 use crate::error::StackError;
 
 /// The largest weight, about the number of characters that the tree prints with.
@@ -24,14 +24,19 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    fn leaf(weight: usize) -> Self {
+    pub(super) fn leaf(weight: usize) -> Self {
         Self {
             weight: weight + NODE,
             depth: 1,
         }
     }
 
-    fn above(self, other: Self) -> Self {
+    /// Of what is written beside an operator.
+    pub(super) fn beside(weight: usize) -> Self {
+        Self { weight, depth: 0 }
+    }
+
+    pub(super) fn above(self, other: Self) -> Self {
         Self {
             weight: self.weight + other.weight + NODE,
             depth: self.depth.max(other.depth) + 1,
@@ -95,6 +100,12 @@ impl TimeSeriesExpr {
         match self {
             Self::Data(data) => data_size(data),
             Self::Constant(_) => Size::leaf(NODE),
+            Self::Generated(Generated::TimeSpan(span)) => {
+                Size::leaf(span.start.len() + span.end.len())
+            }
+            Self::Generated(_) => Size::leaf(NODE),
+            // Both are held, and both are walked.
+            Self::ApproxDistinct(d) => d.input.size().above(d.registers().size()),
             Self::Percentiles(p) => data_size(p.data()).above(Size {
                 weight: p.percentiles().len() * NODE,
                 depth: 0,
@@ -116,6 +127,7 @@ impl TimeSeriesExpr {
             | Self::Clamp { input, .. }
             | Self::Aggregate { input, .. }
             | Self::Stateful { input, .. } => input.size().above(Size::default()),
+            Self::Filter(filter) => filter.size(),
         }
     }
 }

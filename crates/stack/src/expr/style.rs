@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::TimeSeriesExpr;
 use crate::error::StackError;
+use crate::lexer;
+use crate::span::Span;
 
 /// An expression with its presentation settings, by the name of the word that sets them.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +89,24 @@ impl StyleExpr {
         self
     }
 
+    /// The same with one more step that changes the legend, see [`transform`](Self::transform).
+    #[must_use]
+    pub fn with_transform(self, step: &str) -> Self {
+        let steps = match self.transform() {
+            Some(before) => format!("{before},{step}"),
+            None => step.to_owned(),
+        };
+        self.with("sed", steps)
+    }
+
+    /// About the number of characters that the settings print with.
+    pub(crate) fn settings_weight(&self) -> usize {
+        let settings = self.settings.iter();
+        settings
+            .map(|(key, value)| key.len() + value.len() + 3)
+            .sum()
+    }
+
     fn setting(&self, key: &str) -> Option<&str> {
         self.settings.get(key).map(String::as_str)
     }
@@ -94,6 +114,11 @@ impl StyleExpr {
     /// The template of the legend, if one was set.
     pub fn legend(&self) -> Option<&str> {
         self.setting("legend")
+    }
+
+    /// What is done to the legend after it was filled in, step by step, as the words that ask for it are written.
+    pub fn transform(&self) -> Option<&str> {
+        self.setting("sed")
     }
 
     /// The number of the Y axis; 0 unless set.
@@ -152,6 +177,66 @@ impl StyleExpr {
     /// The palette for the lines of this expression.
     pub fn palette(&self) -> Option<&str> {
         self.setting("palette")
+    }
+
+    /// What the lines are sorted by, if that was set.
+    pub fn sort(&self) -> Option<&str> {
+        self.setting("sort")
+    }
+
+    /// True when the lines are sorted downwards.
+    pub fn is_descending(&self) -> bool {
+        self.setting("order") == Some("desc")
+    }
+
+    /// How many lines are shown at most, if that was set; none when it is below 1.
+    ///
+    /// # Errors
+    /// When it is no number.
+    pub fn limit(&self) -> Result<Option<usize>, StackError> {
+        let limit = self.setting("limit").map(|v| {
+            let limit: i32 = v.parse().map_err(|_| StackError::not_a_number(v))?;
+            Ok(usize::try_from(limit).unwrap_or(0))
+        });
+        limit.transpose()
+    }
+
+    /// The offsets of the outdated list form of `:offset`; none when it was not used, or the list is empty.
+    ///
+    /// # Errors
+    /// When one of them is no duration.
+    pub fn offsets(&self) -> Result<Vec<Span>, StackError> {
+        let Some(list) = self.setting("offset") else {
+            return Ok(Vec::new());
+        };
+        let tokens = lexer::tokens(list)?;
+        let items = tokens.iter().filter(|t| !matches!(t.as_str(), "(" | ")"));
+        items.map(|t| Span::parse(&lexer::unescape(t))).collect()
+    }
+
+    /// The same without the list of offsets.
+    #[must_use]
+    pub fn without_offsets(self) -> Self {
+        self.without("offset")
+    }
+
+    /// The expressions that are shown for it: itself, or a copy for each offset of its list.
+    ///
+    /// # Errors
+    /// When one of the offsets is no duration.
+    pub fn per_offset(self) -> Result<Vec<Self>, StackError> {
+        let offsets = self.offsets()?;
+        if offsets.is_empty() {
+            return Ok(vec![self]);
+        }
+        let style = self.without_offsets();
+        let copies = offsets.into_iter().map(|offset| {
+            Ok(Self {
+                expr: Arc::new(style.expr.with_offset(offset.millis()?)),
+                settings: style.settings.clone(),
+            })
+        });
+        copies.collect()
     }
 
     /// The smallest offset of the data it uses; 0 without data.

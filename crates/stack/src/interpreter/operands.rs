@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use hesper_model::TagQuery;
+use hesper_model::{Consolidation, TagQuery};
 
 use super::Machine;
 use crate::error::StackError;
@@ -50,6 +50,11 @@ impl Machine<'_> {
     }
 
     pub(crate) fn push_style(&mut self, style: StyleExpr) -> Result<(), StackError> {
+        if style.settings_weight() > MAX_TEXT_BYTES {
+            return Err(StackError::IllegalState(format!(
+                "settings of an expression are too long: the limit is {MAX_TEXT_BYTES} bytes"
+            )));
+        }
         self.spend_on(style.expr.size())?;
         self.push(Value::Style(Arc::new(style)));
         Ok(())
@@ -97,6 +102,10 @@ impl Machine<'_> {
 
     pub(crate) fn pop_duration(&mut self) -> Result<Span, StackError> {
         self.pop_as(kind::duration)
+    }
+
+    pub(crate) fn pop_consolidation(&mut self) -> Result<Consolidation, StackError> {
+        self.pop_as(kind::consolidation)
     }
 
     pub(crate) fn pop_query(&mut self) -> Result<TagQuery, StackError> {

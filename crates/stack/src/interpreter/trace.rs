@@ -147,6 +147,23 @@ mod tests {
     }
 
     #[test]
+    fn clamps_are_shown_as_atlas_shows_them() {
+        let shown = |program| {
+            let steps = traced(program, "custom").expect("valid");
+            steps[steps.len() - 1].context.stack[0].clone()
+        };
+        assert_eq!(shown("name,a,:eq,5,:clamp-min"), "<function1>");
+        assert_eq!(
+            shown("name,a,:eq,5,:clamp-max"),
+            "name,a,:eq,:sum,5.0,\\u003aclamp-max"
+        );
+        assert_eq!(
+            shown("name,a,:eq,5,:clamp-min,3,:clamp-max,:abs"),
+            "name,a,:eq,:sum,5.0,:clamp-min,3.0,:clamp-max,:abs"
+        );
+    }
+
+    #[test]
     fn what_was_frozen_shows_at_the_end() {
         let steps = traced("a,:freeze,b", "std").expect("valid");
         assert_eq!(steps[2].context.stack, Vec::<String>::new());

@@ -88,7 +88,8 @@ fn visit_displayed(expr: &TimeSeriesExpr, f: &mut dyn FnMut(&TagQuery)) {
         },
         TimeSeriesExpr::Data(data) => f(&data.query),
         TimeSeriesExpr::Percentiles(p) => f(p.query()),
-        TimeSeriesExpr::Constant(_) => {}
+        TimeSeriesExpr::Constant(_) | TimeSeriesExpr::Generated(_) => {}
+        TimeSeriesExpr::ApproxDistinct(d) => visit_displayed(&d.input, f),
         TimeSeriesExpr::Binary { left, right, .. } => {
             visit_displayed(left, f);
             visit_displayed(right, f);
@@ -99,6 +100,9 @@ fn visit_displayed(expr: &TimeSeriesExpr, f: &mut dyn FnMut(&TagQuery)) {
         | TimeSeriesExpr::GroupBy { input, .. }
         | TimeSeriesExpr::Rename { input, .. }
         | TimeSeriesExpr::Stateful { input, .. } => visit_displayed(input, f),
+        TimeSeriesExpr::Filter(filter) => {
+            filter.parts().for_each(|part| visit_displayed(part, f));
+        }
     }
 }
 

@@ -70,6 +70,15 @@ pub(super) fn relative_parts(text: &str) -> Option<(&str, char, &str)> {
     valid.then(|| (base, if rest.starts_with('-') { '-' } else { '+' }, period))
 }
 
+/// The name that a time is, or is relative to.
+pub(crate) fn reference_of(text: &str) -> Option<&str> {
+    let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase());
+    match relative_parts(text) {
+        Some((base, ..)) => Some(base),
+        None => is_name.then_some(text),
+    }
+}
+
 /// Reads a point in time.
 ///
 /// # Errors

@@ -104,6 +104,25 @@ impl GraphTime {
     }
 }
 
+/// The times of a stream of chunks: steps of at least what the request asks for, from the start up to, but without, the end. The width
+/// of a picture plays no part.
+///
+/// # Errors
+/// When the step asked for is no duration.
+pub fn fetch_range(
+    (start, end): (Timestamp, Timestamp),
+    base: Step,
+    step: Option<&str>,
+) -> Result<EvalContext, StackError> {
+    let wanted = step.map_or(Ok(0), |text| Span::parse(text)?.millis())?;
+    let step = AllowedSteps::for_block(BLOCK_MILLIS).round(base, wanted);
+    let (mut start, end) = (start.floor(step), end.floor(step));
+    if start == end {
+        start = start.plus_millis(-step.millis());
+    }
+    Ok(EvalContext { start, end, step })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,9 +38,14 @@ impl TimeZone {
         if name == "UT" {
             return Ok(Self::UTC);
         }
+        if name.chars().count() < 2 {
+            return Err(StackError::DateTime(format!(
+                "Invalid ID for ZoneOffset, invalid format: {name}"
+            )));
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || "~/._+-".contains(c);
         let starts = name.starts_with(|c: char| c.is_ascii_alphabetic());
-        if !starts || name.len() < 2 || !name.chars().all(plain) {
+        if !starts || !name.chars().all(plain) {
             return Err(StackError::DateTime(format!(
                 "Invalid ID for region-based ZoneId, invalid format: {name}"
             )));

@@ -1,7 +1,11 @@
 //! The words that compute: constants, arithmetic, aggregation of results, grouping, and the named expansions of these.
 
+mod distinct;
 mod grouping;
-mod rewrites;
+pub(super) mod rewrites;
+mod sample_count;
+mod shorthands;
+mod sources;
 
 use std::sync::Arc;
 
@@ -36,12 +40,12 @@ pub(super) fn words() -> Vec<Word> {
         .summary("Gives a tag key another name, in the tags and in the grouping.")
         .examples(&["name,sps,:eq,(,nf.cluster,),:by,nf.cluster,c"]),
         grouping::by(),
-        Word::typed("const", &[named("v", Kind::Double)], &[Kind::Series], |m| {
-            let v = m.pop_double()?;
-            m.push_expr(TimeSeriesExpr::Constant(v))
-        })
-        .summary("A line that always has this value. A number by itself means the same.")
-        .examples(&["42"]),
+        sources::constant(),
+        sources::pi(),
+        sources::random(),
+        sources::seeded_random(),
+        sources::time(),
+        sources::time_span(),
         grouping::common_group_by(),
         rewrites::named_rewrite(),
         clamp(
@@ -77,8 +81,12 @@ pub(super) fn words() -> Vec<Word> {
             "The highest value of all lines of the expression.",
         ),
         percentiles(),
+        distinct::approx_distinct(),
+        sample_count::in_range(),
+        sample_count::of_all(),
     ]);
     words.extend(rewrites::expansions());
+    words.extend(shorthands::words());
     words
 }
 

@@ -208,6 +208,11 @@ pub(crate) fn with_common_query(
             Value::Query(Arc::new(query))
         }
         Value::Expr(expr) => Value::Expr(Arc::new(rewrite(expr, &rules, vocabulary)?)),
+        Value::Event(event) => {
+            let event = event.with_query(rule(event.query())?);
+            event.size().check()?;
+            Value::Event(Arc::new(event))
+        }
         Value::Style(style) => Value::Style(Arc::new(rewrite_style(style, &rules, vocabulary)?)),
         other => other.clone(),
     })

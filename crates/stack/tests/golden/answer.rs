@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use hesper_model::{Step, Timestamp};
-use hesper_stack::expr::style::LineStyle;
-use hesper_stack::graph::{AxisOptions, Line, MAX_AXES, assemble};
+use hesper_stack::graph::{DisplayOptions, Graph, Line, assemble};
 use hesper_stack::interpreter::trace::trace;
-use hesper_stack::parse::queries_of;
+use hesper_stack::outdated::replace_outdated;
+use hesper_stack::parse::{queries_of, suggestions};
+use hesper_stack::strip::strip;
 use hesper_stack::time::{GraphTime, TimeZone, time_range};
+use hesper_stack::word::Word;
 use hesper_stack::{
     DataExpr, GraphOptions, StackError, TimeSeries, Vocabulary, data_result, evaluate, normalize,
     parse_graph, parse_query,
@@ -31,53 +33,15 @@ impl Request {
     }
 }
 
-/// The parameters of a graph that decide about its lines.
-const LINE_PARAMS: [&str; 11] = [
-    "q",
-    "cq",
-    "s",
-    "e",
-    "tz",
-    "step",
-    "w",
-    "format",
-    "hints",
-    "stack",
-    "tick_labels",
-];
-
-/// Parameters that only decide about the drawing; a wrong value of theirs is for others to refuse.
-pub const DRAWING_PARAMS: [&str; 16] = [
-    "h",
-    "l",
-    "u",
-    "o",
-    "scale",
-    "ylabel",
-    "title",
-    "no_legend",
-    "no_legend_stats",
-    "only_graph",
-    "theme",
-    "palette",
-    "vision",
-    "zoom",
-    "layout",
-    "features",
-];
-
 /// Answers a request; `None` when it is about something that this crate has no part in.
 pub fn answer(request: &Request, store: &Store) -> Option<Result<Value, StackError>> {
     let q = request.param("q")?;
     let vocabulary = Vocabulary::named(request.param("vocab").unwrap_or("custom"));
     Some(match request.path.as_str() {
         "/api/v1/graph" => {
-            let known = |(k, _): &(String, String)| {
-                LINE_PARAMS.contains(&k.as_str()) || DRAWING_PARAMS.contains(&k.as_str())
-            };
-            let drawn = ["json", "std.json", "stats.json", "v2.json"];
+            let answered = ["json", "std.json", "stats.json", "v2.json"];
             let format = request.param("format").unwrap_or("png");
-            if !request.params.iter().all(known) || !drawn.contains(&format) {
+            if !answered.contains(&format) {
                 return None;
             }
             graph(request, q, format, store)
@@ -91,6 +55,18 @@ pub fn answer(request: &Request, store: &Store) -> Option<Result<Value, StackErr
         "/api/v1/expr/queries" => vocabulary
             .and_then(|v| queries_of(q, v))
             .map(|texts| json!(texts)),
+        "/api/v1/expr/complete" => vocabulary.and_then(|v| suggestions(q, v)).map(|words| {
+            let shown = |w: &&Word| json!({"name": w.name(), "signature": w.signature()});
+            json!(words.iter().map(shown).collect::<Vec<_>>())
+        }),
+        "/api/v1/expr/rewrite" => replace_outdated(q, Vocabulary::full()).map(|texts| json!(texts)),
+        "/api/v1/expr/strip" => {
+            let all = |name: &str| -> Vec<&str> {
+                let values = request.params.iter().filter(|(k, _)| k == name);
+                values.map(|(_, v)| v.as_str()).collect()
+            };
+            strip(q, &all("k"), &all("r"), Vocabulary::full()).map(|texts| json!(texts))
+        }
         path if path.starts_with("/api/v1/tags") => match parse_query(q) {
             Ok(_) => return None,
             Err(e) => Err(e),
@@ -106,36 +82,29 @@ pub fn status(e: &StackError) -> u64 {
         StackError::IndexOutOfBounds(_)
         | StackError::ArrayIndexOutOfBounds(_)
         | StackError::StringIndexOutOfBounds(_)
-        | StackError::Arithmetic(_) => 500,
+        | StackError::Arithmetic(_)
+        | StackError::Match(_) => 500,
         _ => 400,
     }
 }
 
 fn graph(request: &Request, q: &str, format: &str, store: &Store) -> Result<Value, StackError> {
-    let width = match request.param("w") {
-        None => 700,
-        Some(w) => match w.parse::<i32>() {
-            Ok(w) if w > 0 => w as usize,
-            Ok(w) => {
-                return Err(StackError::IllegalArgument(format!(
-                    "requirement failed: width must be positive (got {w})"
-                )));
-            }
-            Err(_) => {
-                return Err(StackError::NumberFormat(format!(
-                    "For input string: \"{w}\""
-                )));
-            }
-        },
-    };
-    let tz = request.param("tz").unwrap_or("UTC");
+    let display = DisplayOptions::read(|name| request.param(name).map(str::to_owned))?;
+    let zones = request.params.iter().filter(|(k, _)| k == "tz");
+    let zones: Vec<&str> = zones.map(|(_, v)| v.as_str()).collect();
+    let tz = zones.first().copied().unwrap_or("UTC");
     let zone = TimeZone::parse(tz)?;
     let (s, e) = (
         request.param("s").unwrap_or("e-3h"),
         request.param("e").unwrap_or("now"),
     );
     let range = time_range(s, e, Timestamp(1_780_000_000_000), zone)?;
-    let time = GraphTime::new(range, BASE_STEP, request.param("step"), width)?;
+    let time = GraphTime::new(
+        range,
+        BASE_STEP,
+        request.param("step"),
+        display.width as usize,
+    )?;
     let options = GraphOptions {
         time_zone: tz,
         common_query: request.param("cq"),
@@ -149,17 +118,10 @@ fn graph(request: &Request, q: &str, format: &str, store: &Store) -> Result<Valu
         let result = data_result(&expr, found, &ctx);
         data.insert(expr, result);
     }
-    let axis = AxisOptions {
-        line_style: match request.param("stack") {
-            Some("1") => LineStyle::Stack,
-            _ => LineStyle::Line,
-        },
-        binary_prefixes: request.param("tick_labels") == Some("binary"),
-    };
-    let plots = assemble(&exprs, &[axis; MAX_AXES], &ctx, |style| {
+    let graph = assemble(&exprs, &display, &ctx, |style| {
         evaluate(&style.expr, &ctx, &data)
     })?;
-    let lines: Vec<&Line> = plots.iter().flat_map(|p| &p.lines).collect();
+    let lines: Vec<&Line> = graph.plots.iter().flat_map(|p| &p.lines).collect();
     let legends: Vec<&str> = lines.iter().map(|l| l.legend.as_str()).collect();
     let metrics: Vec<Value> = lines.iter().map(|l| json!(l.tags)).collect();
     let start = time.first_shown().millis();
@@ -179,40 +141,9 @@ fn graph(request: &Request, q: &str, format: &str, store: &Store) -> Result<Valu
                 "min": number(l.stats.min),
                 "last": number(l.stats.last),
             })).collect::<Vec<_>>(),
-            "notices": [],
+            "notices": graph.warnings,
         }),
-        // Of the parts that are not about drawing.
-        "v2.json" => {
-            let mut series = Vec::new();
-            for (i, plot) in plots.iter().enumerate() {
-                for line in &plot.lines {
-                    let mut one = json!({
-                        "type": "timeseries",
-                        "plot": i,
-                        "label": line.legend,
-                        "lineStyle": line.source.line_style.name(),
-                        "lineWidth": line.source.line_width,
-                        "query": line.source.query,
-                        "tags": line.tags,
-                        "data": {
-                            "type": "array",
-                            "values": line.values.iter().map(|v| number(*v)).collect::<Vec<_>>(),
-                        },
-                    });
-                    if !line.source.group_by_keys.is_empty() {
-                        one["groupByKeys"] = json!(
-                            line.source
-                                .group_by_keys
-                                .iter()
-                                .map(|k| &**k)
-                                .collect::<Vec<&str>>()
-                        );
-                    }
-                    series.push(one);
-                }
-            }
-            json!(series)
-        }
+        "v2.json" => v2(&graph, &display, &time, &zones),
         _ => json!({
             "start": start,
             "step": step,
@@ -221,9 +152,93 @@ fn graph(request: &Request, q: &str, format: &str, store: &Store) -> Result<Valu
             "values": (1..ctx.cells()).map(|cell| {
                 lines.iter().map(|l| number(l.values[cell - 1])).collect::<Vec<_>>()
             }).collect::<Vec<_>>(),
-            "notices": [],
+            "notices": graph.warnings,
         }),
     })
+}
+
+/// The parts of a graph that are not about colours, in order.
+fn v2(graph: &Graph, display: &DisplayOptions, time: &GraphTime, zones: &[&str]) -> Value {
+    let ctx = time.context();
+    let mut metadata = json!({
+        "type": "graph-metadata",
+        "startTime": time.first_shown().millis(),
+        "endTime": ctx.end.millis(),
+        "timezones": zones,
+        "step": time.step.millis(),
+        "width": display.width,
+        "height": display.height,
+        "layout": display.layout.name(),
+        "zoom": display.zoom,
+        "legendType": display.legend.name(),
+        "onlyGraph": display.only_graph,
+        "theme": display.theme,
+        "warnings": graph.warnings,
+    });
+    if let Some(title) = &graph.title {
+        metadata["title"] = json!(title);
+    }
+    if !display.hints.is_empty() {
+        metadata["renderingHints"] = json!(display.hints);
+    }
+    let mut items = vec![metadata];
+    for (i, plot) in graph.plots.iter().enumerate() {
+        let mut item = json!({
+            "type": "plot-metadata",
+            "id": i,
+            "scale": plot.axis.scale.name(),
+            "upper": plot.axis.bounds.upper.to_string(),
+            "lower": plot.axis.bounds.lower.to_string(),
+            "tickLabelMode": plot.axis.tick_labels.name(),
+        });
+        if let Some(label) = &plot.ylabel {
+            item["ylabel"] = json!(label);
+        }
+        if plot.has_color_of_lines {
+            item["axisColor"] = json!("of the first line");
+        }
+        items.push(item);
+        if let Some(heatmap) = &plot.axis.heatmap {
+            let mut item = json!({
+                "type": "heatmap",
+                "plot": i,
+                "colorScale": heatmap.scale.name(),
+                "upper": heatmap.bounds.upper.to_string(),
+                "lower": heatmap.bounds.lower.to_string(),
+            });
+            if let Some(label) = &heatmap.label {
+                item["label"] = json!(label);
+            }
+            items.push(item);
+        }
+    }
+    for (i, plot) in graph.plots.iter().enumerate() {
+        for line in &plot.lines {
+            let mut one = json!({
+                "type": "timeseries",
+                "id": line.id().to_string(),
+                "plot": i,
+                "label": line.legend,
+                "lineStyle": line.source.line_style.name(),
+                "lineWidth": line.source.line_width,
+                "query": line.source.query,
+                "tags": line.tags,
+                "data": {
+                    "type": "array",
+                    "values": line.values.iter().map(|v| number(*v)).collect::<Vec<_>>(),
+                },
+            });
+            if !line.source.group_by_keys.is_empty() {
+                let keys = line.source.group_by_keys.iter();
+                one["groupByKeys"] = json!(keys.map(|k| &**k).collect::<Vec<&str>>());
+            }
+            items.push(one);
+        }
+        for message in &plot.messages {
+            items.push(json!({"type": "message", "plot": i, "label": message}));
+        }
+    }
+    json!(items)
 }
 
 /// A number, or the name of one that JSON does not have.

@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Machine, window::window_size};
 use crate::error::StackError;
 use crate::expr::binary::is_true;
-
-/// The longest window of any operator.
-pub(super) const MAX_WINDOW: i32 = 86_400;
 
 /// Counts the true values of the last so many.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,12 +23,7 @@ impl RollingCount {
     /// # Errors
     /// When it is not between 1 and 86,400.
     pub fn new(window: i32) -> Result<Self, StackError> {
-        if !(1..=MAX_WINDOW).contains(&window) {
-            return Err(StackError::requirement(format!(
-                "window size must be between 1 and {MAX_WINDOW}: {window}"
-            )));
-        }
-        let window = window as usize;
+        let window = window_size(window)?;
         Ok(Self {
             bits: vec![0; window.div_ceil(64)],
             window,
@@ -38,9 +31,11 @@ impl RollingCount {
             count: 0,
         })
     }
+}
 
-    /// Takes a value and gives the count with it.
-    pub fn next(&mut self, v: f64) -> f64 {
+impl Machine for RollingCount {
+    #[inline]
+    fn next(&mut self, v: f64) -> f64 {
         let (word, bit) = (self.at / 64, 1u64 << (self.at % 64));
         self.count -= usize::from(self.bits[word] & bit != 0);
         self.bits[word] &= !bit;
@@ -55,8 +50,7 @@ impl RollingCount {
         self.count as f64
     }
 
-    /// True when none of the last values was true.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.count == 0
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::expr::{Displayed, NamedRewrite, StyleExpr, TimeSeriesExpr};
 use crate::kind::{self, Kind};
 use crate::value::Value;
-use crate::word::{Word, plain};
+use crate::word::{Parameter, Word, plain};
 
 pub(super) fn named_rewrite() -> Word {
     let fits = |stack: &[Value]| match stack {
@@ -32,6 +32,7 @@ pub(super) fn named_rewrite() -> Word {
                     display,
                     parameters: Vec::new(),
                     eval,
+                    average: None,
                 })
             };
             match original {
@@ -55,32 +56,54 @@ pub(super) fn named_rewrite() -> Word {
     )
 }
 
-/// A word for an expression that expands to a program ending in its name.
-fn expansion(name: &'static str, takes: Kind, program: &[&'static str]) -> Word {
+/// A word for an operand that expands to a program ending in its name.
+pub(in crate::vocabulary) fn expansion(
+    name: &'static str,
+    takes: Parameter,
+    program: &[&'static str],
+) -> Word {
     let mut tokens = program.to_vec();
     tokens.extend([name, ":named-rewrite"]);
-    Word::program(name, &[plain(takes)], &[Kind::Series], &tokens)
+    Word::program(name, &[takes], &[Kind::Series], &tokens)
 }
+
+/// √((n · Σx² − (Σx)²) ÷ n²). The zero makes an aggregate explicit and leaves gaps as they are.
+const STDDEV: &str = ":dup,0,:fadd,:dup,:count,:over,:dup,:mul,:sum,:mul,:over,:sum,:dup,:mul,:sub,\
+                      :swap,:count,:dup,:mul,:div,:sqrt";
+
+/// The same from what a timer or a distribution publishes: count, totalOfSquares, and totalAmount or totalTime.
+const DIST_STDDEV: &str = ":dup,statistic,count,:eq,:sum,statistic,totalOfSquares,:eq,:sum,:mul,\
+                           statistic,(,totalAmount,totalTime,),:in,:sum,:dup,:mul,:sub,\
+                           statistic,count,:eq,:sum,:dup,:mul,:div,:sqrt,:swap,:cq";
 
 pub(super) fn expansions() -> Vec<Word> {
     vec![
         expansion(
             "avg",
-            Kind::Series,
+            plain(Kind::Series),
             &[":dup", ":dup", ":sum", ":swap", ":count", ":div"],
         )
         .summary("The mean of the series, or of the lines, that have data at a time.")
         .examples(&["name,sps,:eq,(,nf.cluster,),:by", "name,sps,:eq,1h,:offset"]),
         expansion(
+            "stddev",
+            plain(Kind::Series),
+            &STDDEV.split(',').collect::<Vec<_>>(),
+        )
+        .summary(
+            "The standard deviation of the lines that have data at a time, taken as the whole population.",
+        )
+        .examples(&["name,sps,:eq,(,nf.cluster,),:by"]),
+        expansion(
             "pct",
-            Kind::Series,
+            plain(Kind::Series),
             &[":dup", ":dup", ":sum", ":div", "100", ":mul"],
         )
         .summary("Each line as a percentage of the sum of all.")
         .examples(&["name,sps,:eq,(,nf.cluster,),:by"]),
         expansion(
             "dist-avg",
-            Kind::Query,
+            plain(Kind::Query),
             &[
                 ":dup",
                 "statistic",
@@ -105,10 +128,17 @@ pub(super) fn expansions() -> Vec<Word> {
         .examples(&["name,playback.startLatency,:eq"]),
         expansion(
             "dist-max",
-            Kind::Query,
+            plain(Kind::Query),
             &[":dup", "statistic", "max", ":eq", ":max", ":swap", ":cq"],
         )
         .summary("The highest that a timer or a distribution recorded.")
+        .examples(&["name,playback.startLatency,:eq"]),
+        expansion(
+            "dist-stddev",
+            plain(Kind::Query),
+            &DIST_STDDEV.split(',').collect::<Vec<_>>(),
+        )
+        .summary("The standard deviation of what a timer or a distribution recorded.")
         .examples(&["name,playback.startLatency,:eq"]),
     ]
 }

@@ -1,0 +1,59 @@
+//! What was done for a graph, for those who ask with `explain=1`.
+
+use serde::Serialize;
+
+use super::EvaluatedGraph;
+
+/// What was looked at, and how much of it is left. The first seven fields are Atlas's.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explain {
+    /// Milliseconds until all data were there and evaluated, time in the queue included.
+    data_fetch_time: u64,
+    /// Series that matched in memory and rows of history.
+    input_lines: u64,
+    /// Lines that the data expressions gave.
+    intermediate_lines: u64,
+    /// Lines of the graph.
+    graph_lines: u64,
+    /// Slots looked at, with or without data.
+    input_datapoints: u64,
+    /// Datapoints that the data expressions gave.
+    intermediate_datapoints: u64,
+    /// Datapoints of the graph.
+    graph_datapoints: u64,
+    /// Blocks folded in memory.
+    memory_blocks: u64,
+    /// History files of which rows were read.
+    history_files: u64,
+    /// History rows read.
+    history_rows: u64,
+    /// Milliseconds of the graph's step.
+    step: i64,
+    /// Parts that could not be read.
+    missing: Vec<String>,
+}
+
+/// Slots in a block and in a row of history.
+const SLOTS: u64 = hesper_model::BLOCK_SLOTS as u64;
+
+impl Explain {
+    /// What was done for a graph.
+    pub fn of(graph: &EvaluatedGraph) -> Self {
+        let stats = &graph.stats;
+        Self {
+            data_fetch_time: graph.fetch_millis,
+            input_lines: stats.series + stats.rows,
+            intermediate_lines: stats.lines,
+            graph_lines: graph.lines().count() as u64,
+            input_datapoints: (stats.blocks + stats.rows) * SLOTS,
+            intermediate_datapoints: stats.datapoints,
+            graph_datapoints: graph.lines().map(|l| l.values.len() as u64).sum(),
+            memory_blocks: stats.blocks,
+            history_files: stats.files,
+            history_rows: stats.rows,
+            step: graph.request.time.step.millis(),
+            missing: graph.missing.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
