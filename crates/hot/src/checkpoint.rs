@@ -126,7 +126,8 @@ impl<'a> CheckpointWriter<'a> {
                 put_prefix(out, prefix);
                 out.put_u32_le(chunk.len() as u32);
                 for s in chunk {
-                    let (last, weighed, carry, previous) = shard.normaliser[s.index()].into();
+                    let state = shard.normaliser.get(s.0).copied().unwrap_or_default();
+                    let (last, weighed, carry, previous) = state.into();
                     out.put_u32_le(s.0);
                     out.put_i64_le(last);
                     out.put_i64_le(weighed);

@@ -9,10 +9,12 @@ use hashbrown::HashMap;
 use hesper_model::{SeriesId, Slot, Tags, Timestamp, Window};
 use roaring::RoaringBitmap;
 
+use crate::by_number::ByNumber;
 use crate::codec::Codec;
 use crate::log::record::{ClientId, Run, Samples};
 use crate::normaliser::{Normalised, Normaliser, NormaliserState};
 use crate::series_table::{SeriesRef, SeriesTable};
+use crate::store::MemoryStats;
 use crate::symbols::Symbols;
 use crate::tag_index::TagIndex;
 use crate::window::open::OpenColumns;
@@ -62,20 +64,32 @@ pub struct ShardRules<'a> {
 }
 
 /// A shard.
-#[derive(Default)]
 pub struct Shard {
     /// The series.
     pub table: SeriesTable,
     /// Their index, by the number of the series.
     pub index: TagIndex,
     /// The normaliser's memory, by the number of the series.
-    pub normaliser: Vec<NormaliserState>,
+    pub normaliser: ByNumber<NormaliserState>,
     /// The windows in memory.
     pub windows: BTreeMap<Window, ShardWindow>,
     /// What took effect last, by client.
     pub clients: HashMap<ClientId, ClientProgress>,
     /// The order of the window that was sealed last.
     order: Option<Arc<SeriesOrder>>,
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self {
+            table: SeriesTable::default(),
+            index: TagIndex::default(),
+            normaliser: ByNumber::new(NormaliserState::default()),
+            windows: BTreeMap::new(),
+            clients: HashMap::new(),
+            order: None,
+        }
+    }
 }
 
 impl Shard {
@@ -85,10 +99,6 @@ impl Shard {
         self.table.insert_at(symbols, series, id, tags);
         let pairs = self.table.text_pairs(symbols, series);
         self.index.insert(series.0, pairs);
-        let capacity = self.table.capacity();
-        if self.normaliser.len() < capacity {
-            self.normaliser.resize(capacity, NormaliserState::default());
-        }
     }
 
     /// True when a batch of the client took effect here before.
@@ -120,7 +130,7 @@ impl Shard {
                 continue;
             }
             let normalised = rules.normaliser.apply(
-                &mut self.normaliser[series.index()],
+                self.normaliser.get_mut(series.0),
                 self.table.source(series),
                 samples.time(i),
                 value,
@@ -201,10 +211,39 @@ impl Shard {
 
     /// Lets series go.
     pub fn forget(&mut self, series: &RoaringBitmap) {
-        self.table.remove(series);
-        self.index.remove(series);
         for number in series {
-            self.normaliser[number as usize] = NormaliserState::default();
+            // Not to make a chunk only to empty it.
+            if self.normaliser.get(number).is_some() {
+                *self.normaliser.get_mut(number) = NormaliserState::default();
+            }
+        }
+        for chunk in self.table.remove(series) {
+            self.normaliser.drop_chunk(chunk);
+        }
+        self.index.remove(series);
+    }
+
+    /// Adds what is held in memory.
+    pub fn add_memory(&self, stats: &mut MemoryStats) {
+        stats.table_bytes += self.table.size_bytes();
+        stats.index_bytes += self.index.size_bytes();
+        stats.normaliser_bytes += self.normaliser.size_bytes();
+        stats.client_bytes += self.clients.allocation_size();
+        stats.shard_windows += self.windows.len();
+        // Windows share orders: each counts once.
+        let mut orders: Vec<*const SeriesOrder> = Vec::new();
+        for part in self.windows.values() {
+            let (open, sealed) = part.size_bytes();
+            stats.open_bytes += open;
+            stats.sealed_bytes += sealed;
+            let unflushed = part.unflushed.iter().map(|(_, blocks)| blocks);
+            for blocks in part.sealed.iter().chain(unflushed) {
+                let order = Arc::as_ptr(blocks.order());
+                if !orders.contains(&order) {
+                    orders.push(order);
+                    stats.order_bytes += blocks.order().size_bytes();
+                }
+            }
         }
     }
 
@@ -270,7 +309,7 @@ impl<'a> Cursor<'a> {
             .entry(window)
             .or_insert_with(|| ShardWindow::new(!(self.rules.in_history)(window)));
         part.last_write = part.last_write.max(self.received);
-        part.open.take().unwrap_or_default()
+        part.open.take().unwrap_or_else(|| part.new_columns())
     }
 
     fn put_back(&mut self) {

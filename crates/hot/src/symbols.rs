@@ -1,6 +1,7 @@
 //! Symbols: a number for every string that occurs in tags, one table for all shards of a store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
@@ -15,7 +16,13 @@ pub struct Symbol(pub u32);
 pub struct Symbols {
     numbers: DashMap<Arc<str>, Symbol>,
     strings: boxcar::Vec<Arc<str>>,
+    /// Bytes of the strings.
+    text_bytes: AtomicUsize,
 }
+
+/// Bytes of a string in the two tables, which are filled to two thirds; and of the counters before its text.
+const ENTRY_BYTES: usize =
+    (size_of::<(Arc<str>, Symbol)>() + 1 + size_of::<Arc<str>>() + 8) * 3 / 2 + 16;
 
 impl Symbols {
     /// The number of a string, given out now if it has none yet.
@@ -24,10 +31,10 @@ impl Symbols {
             return *symbol;
         }
         let text: Arc<str> = text.into();
-        *self
-            .numbers
-            .entry(text.clone())
-            .or_insert_with(|| Symbol(self.strings.push(text) as u32))
+        *self.numbers.entry(text.clone()).or_insert_with(|| {
+            self.text_bytes.fetch_add(text.len(), Ordering::Relaxed);
+            Symbol(self.strings.push(text) as u32)
+        })
     }
 
     /// The number of a string, if it has one.
@@ -45,6 +52,11 @@ impl Symbols {
     /// How many strings there are.
     pub fn len(&self) -> usize {
         self.strings.count()
+    }
+
+    /// Bytes held, about.
+    pub fn size_bytes(&self) -> usize {
+        self.text_bytes.load(Ordering::Relaxed) + self.len() * ENTRY_BYTES
     }
 
     /// True when there is no string yet.

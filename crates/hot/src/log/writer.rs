@@ -37,6 +37,9 @@ impl Default for LogOptions {
     }
 }
 
+/// A buffer that has grown beyond this is given back.
+const MAX_SPARE_BYTES: usize = 2 << 20;
+
 /// How far the log is durable.
 #[derive(Clone, Debug)]
 struct Durable {
@@ -159,6 +162,11 @@ impl Log {
         Ok(end)
     }
 
+    /// Bytes of records that wait for the disk.
+    pub fn waiting_bytes(&self) -> usize {
+        self.buffer.lock().bytes.len()
+    }
+
     /// The place after the last record appended.
     pub fn end(&self) -> Lsn {
         self.buffer.lock().end
@@ -226,8 +234,10 @@ impl Log {
                 .fetch_add(bytes.len() as u64, Ordering::Relaxed);
             self.stats.commit_nanos.fetch_add(nanos, Ordering::Relaxed);
         }
-        open.spare = bytes;
-        open.spare.clear();
+        if bytes.capacity() <= MAX_SPARE_BYTES {
+            open.spare = bytes;
+            open.spare.clear();
+        }
         open.written = end;
         drop(open);
         self.durable.send_if_modified(|d| {

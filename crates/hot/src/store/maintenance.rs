@@ -3,9 +3,10 @@
 //! The caller drives it: [`HotStore::due`] says which windows to seal, [`HotStore::seal`] seals them for a flush, and after the manifest has
 //! committed the flush, [`HotStore::flushed`], [`HotStore::evict`] and [`HotStore::checkpoint`] let go of what is no longer needed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::Relaxed;
 
 use hesper_model::series::put_sort_key;
 use hesper_model::{Block, DataSource, SeriesId, Tags, Timestamp, Window};
@@ -41,6 +42,34 @@ struct FlushPart {
     blocks: Arc<SealedBlocks>,
 }
 
+/// The next series of a part that is merged with others.
+struct MergeHead<'a> {
+    /// What it is sorted by.
+    key: Vec<u8>,
+    part: &'a FlushPart,
+    place: usize,
+}
+
+impl PartialEq for MergeHead<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for MergeHead<'_> {}
+
+impl PartialOrd for MergeHead<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for MergeHead<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&self.key, self.part.shard).cmp(&(&other.key, other.part.shard))
+    }
+}
+
 /// A row for history: one series' block of a window.
 #[derive(Clone, Debug)]
 pub struct FlushRow {
@@ -56,7 +85,7 @@ pub struct FlushRow {
     pub block: Block,
 }
 
-/// What is held in memory.
+/// What is held in memory. Bytes are those asked of the allocator; the index's are reckoned from what it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryStats {
     /// Series.
@@ -65,10 +94,39 @@ pub struct MemoryStats {
     pub symbols: usize,
     /// Windows, over all shards.
     pub shard_windows: usize,
+    /// Bytes of strings in tags and their numbers.
+    pub symbol_bytes: usize,
+    /// Bytes of the tables of series.
+    pub table_bytes: usize,
+    /// Bytes of the tag indexes.
+    pub index_bytes: usize,
+    /// Bytes of the normaliser's memory.
+    pub normaliser_bytes: usize,
+    /// Bytes of what is remembered of clients.
+    pub client_bytes: usize,
     /// Bytes of open columns.
     pub open_bytes: usize,
     /// Bytes of sealed blocks.
     pub sealed_bytes: usize,
+    /// Bytes of the orders of sealed blocks.
+    pub order_bytes: usize,
+    /// Bytes of records that wait for the disk.
+    pub log_bytes: usize,
+}
+
+impl MemoryStats {
+    /// All bytes.
+    pub const fn bytes(&self) -> usize {
+        self.symbol_bytes
+            + self.table_bytes
+            + self.index_bytes
+            + self.normaliser_bytes
+            + self.client_bytes
+            + self.open_bytes
+            + self.sealed_bytes
+            + self.order_bytes
+            + self.log_bytes
+    }
 }
 
 /// The open columns of a window, over all shards.
@@ -88,16 +146,12 @@ impl HotStore {
         let mut stats = MemoryStats {
             series: self.series_count(),
             symbols: self.symbols.len(),
+            symbol_bytes: self.symbols.size_bytes(),
+            log_bytes: self.log.waiting_bytes(),
             ..MemoryStats::default()
         };
         for shard in &self.shards {
-            let shard = shard.read();
-            stats.shard_windows += shard.windows.len();
-            for part in shard.windows.values() {
-                let (open, sealed) = part.size_bytes();
-                stats.open_bytes += open;
-                stats.sealed_bytes += sealed;
-            }
+            shard.read().add_memory(&mut stats);
         }
         stats
     }
@@ -145,7 +199,7 @@ impl HotStore {
     /// When the log cannot be written.
     pub fn seal(&self, windows: &BTreeSet<Window>) -> Result<Option<PendingFlush>, HotError> {
         let _one = self.maintenance.lock();
-        let id = FlushId(self.next_flush.fetch_add(1, Ordering::Relaxed));
+        let id = FlushId(self.next_flush.fetch_add(1, Relaxed));
         let mut flush = PendingFlush {
             id,
             windows: BTreeSet::new(),
@@ -212,36 +266,40 @@ impl HotStore {
         window: Window,
         mut row: impl FnMut(FlushRow) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut order: Vec<(Vec<u8>, usize, SeriesRef)> = Vec::new();
-        let parts = flush.parts.iter().enumerate();
-        for (at, part) in parts.filter(|(_, part)| part.window == window) {
-            let shard = self.shards[part.shard as usize].read();
-            for series in part.blocks.order().refs() {
-                let mut key = Vec::with_capacity(96);
-                let pairs = shard.table.text_pairs(&self.symbols, *series);
-                put_sort_key(pairs.map(|(k, v)| (&**k, &**v)), &mut key);
-                order.push((key, at, *series));
-            }
-        }
-        order.sort_unstable();
-        for (_, at, series) in order {
-            let part = &flush.parts[at];
+        // Each shard's blocks lie in the order: what is left is to merge them.
+        let parts = flush.parts.iter().filter(|part| part.window == window);
+        let mut heads: BinaryHeap<_> = parts
+            .filter_map(|part| self.head(part, 0).map(Reverse))
+            .collect();
+        while let Some(Reverse(head)) = heads.pop() {
+            let MergeHead { place, part, .. } = head;
+            let series = part.blocks.order().refs()[place];
             let (id, tags, source) = {
                 let shard = self.shards[part.shard as usize].read();
                 let table = &shard.table;
                 let tags = table.tags(&self.symbols, series);
                 (table.id(series), tags, table.source(series))
             };
-            let block = part.blocks.block(series, &self.codec);
             row(FlushRow {
                 id,
                 tags,
                 source,
                 window,
-                block: block.expect("the order is that of the blocks"),
+                block: self.codec.decode(&part.blocks.encoded(place as u32)),
             })?;
+            heads.extend(self.head(part, place + 1).map(Reverse));
         }
         Ok(())
+    }
+
+    /// A part's series at a place of its order, to be merged with those of other parts; `None` at the end.
+    fn head<'a>(&self, part: &'a FlushPart, place: usize) -> Option<MergeHead<'a>> {
+        let series = part.blocks.order().refs().get(place)?;
+        let mut key = Vec::with_capacity(160);
+        let shard = self.shards[part.shard as usize].read();
+        let pairs = shard.table.text_pairs(&self.symbols, *series);
+        put_sort_key(pairs.map(|(k, v)| (&**k, &**v)), &mut key);
+        Some(MergeHead { key, part, place })
     }
 
     /// Notes that a flush is committed to history.
@@ -277,9 +335,9 @@ impl HotStore {
             });
             self.log.append(&framed)?;
             shard.forget(&idle);
-            self.series.fetch_sub(series.len(), Ordering::Relaxed);
+            self.series.fetch_sub(series.len(), Relaxed);
             let forgotten = &self.stats.series_forgotten;
-            forgotten.fetch_add(series.len() as u64, Ordering::Relaxed);
+            forgotten.fetch_add(series.len() as u64, Relaxed);
         }
         Ok(())
     }
@@ -297,7 +355,7 @@ impl HotStore {
                 shard.forget_clients(now);
                 // Under the shard's lock: no record of it is on its way.
                 let lsn = self.log.end();
-                let next_flush = FlushId(self.next_flush.load(Ordering::Relaxed));
+                let next_flush = FlushId(self.next_flush.load(Relaxed));
                 let prefix = self.prefix(number);
                 writer.add_shard(prefix, lsn, next_flush, &shard, &self.symbols, &self.codec);
             }

@@ -167,17 +167,14 @@ impl Recoverer<'_> {
             } => {
                 at.from = lsn;
                 at.shard.table.reserve_numbers(next_series);
-                at.shard
-                    .normaliser
-                    .resize(next_series as usize, Default::default());
                 self.next_flush = self.next_flush.max(next_flush.0);
             }
             Item::Series(series, tags) => at.shard.add_series(&self.symbols, series, &tags),
             Item::Clients(clients) => at.shard.clients.extend(clients),
             Item::Normaliser(states) => {
                 for (series, state) in states {
-                    if let Some(slot) = at.shard.normaliser.get_mut(series.index()) {
-                        *slot = state;
+                    if at.shard.table.is_live(series) {
+                        *at.shard.normaliser.get_mut(series.0) = state;
                     }
                 }
             }

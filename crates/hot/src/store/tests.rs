@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use hesper_model::series::put_sort_key;
 use hesper_model::{
     BLOCK_SLOTS, Block, DataSource, SeriesId, Slot, Step, TagQuery, Tags, Timestamp, Window,
 };
@@ -51,8 +52,13 @@ struct FakeHistory {
 impl FakeHistory {
     fn commit(&mut self, store: &HotStore, flush: &PendingFlush) {
         for window in &flush.windows {
+            let mut last = Vec::new();
             let done: Result<(), ()> = store.flush_rows(flush, *window, |row| {
                 assert_eq!((row.window, row.id), (*window, SeriesId::of(&row.tags)));
+                let mut key = Vec::new();
+                put_sort_key(row.tags.iter(), &mut key);
+                assert!(last < key, "rows are sorted, each series once");
+                last = key;
                 let block = self.rows.entry((row.window, row.id));
                 block.or_insert(Block::EMPTY).overwrite_with(&row.block);
                 Ok(())
