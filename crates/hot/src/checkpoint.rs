@@ -103,9 +103,10 @@ impl<'a> CheckpointWriter<'a> {
             out.put_u64_le(next_flush.0);
         });
         for s in shard.table.iter() {
-            let tags = shard.table.tags(symbols, s);
+            let tags = shard.table.text_pairs(symbols, s);
+            let tags = tags.map(|(k, v)| (&**k, &**v));
             self.put(Kind::Series as u8, |out| {
-                record::put_series(out, prefix, s, &tags);
+                record::put_series(out, prefix, s, tags);
             });
         }
         let clients: Vec<_> = shard.clients.iter().collect();

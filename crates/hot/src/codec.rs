@@ -129,6 +129,7 @@ impl Codec {
     }
 
     /// Appends the cheapest form of a block.
+    #[inline(always)]
     pub fn encode(&self, block: &Block, out: &mut Vec<u8>) {
         let mut values = [0.0; BLOCK_SLOTS];
         let mut n = 0;

@@ -2,6 +2,8 @@
 //!
 //! Plain state, driven by the records of the log alone: what is done here to a live record is done again to the same record at replay.
 
+mod writing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,14 +14,14 @@ use roaring::RoaringBitmap;
 use crate::by_number::ByNumber;
 use crate::codec::Codec;
 use crate::log::record::{ClientId, Run, Samples};
-use crate::normaliser::{Normalised, Normaliser, NormaliserState};
+use crate::normaliser::{Normaliser, NormaliserState};
 use crate::series_table::{SeriesRef, SeriesTable};
 use crate::store::MemoryStats;
 use crate::symbols::Symbols;
 use crate::tag_index::TagIndex;
-use crate::window::open::OpenColumns;
 use crate::window::sealed::SeriesOrder;
 use crate::window::{FlushId, ShardWindow};
+use writing::Writing;
 
 /// A client that was not heard of for so long is forgotten; a batch that it sends again after that counts again.
 const CLIENT_MEMORY_MILLIS: i64 = 24 * 3600 * 1000;
@@ -124,33 +126,16 @@ impl Shard {
             };
             self.clients.insert(samples.client, progress);
         }
-        let mut cursor = Cursor::new(&mut self.windows, rules, samples.received);
-        for (i, (&series, &value)) in samples.series.iter().zip(&samples.values).enumerate() {
-            if !self.table.is_live(series) {
-                continue;
-            }
-            let normalised = rules.normaliser.apply(
-                self.normaliser.get_mut(series.0),
-                self.table.source(series),
-                samples.time(i),
-                value,
-                |slot, value| cursor.write(series, slot, value),
-            );
-            match normalised {
-                Normalised::Taken => applied.taken += 1,
-                Normalised::Late => applied.late += 1,
-                Normalised::Duplicate => applied.duplicate += 1,
-            }
-        }
+        Writing::new(self, rules, samples.received).apply(samples, &mut applied);
         applied
     }
 
     /// Writes declared back-fill: values of slots, past the normaliser.
     pub fn apply_load(&mut self, rules: &ShardRules<'_>, received: Timestamp, runs: &[Run]) {
-        let mut cursor = Cursor::new(&mut self.windows, rules, received);
-        for run in runs.iter().filter(|r| self.table.is_live(r.series)) {
+        let mut writing = Writing::new(self, rules, received);
+        for run in runs {
             for (slot, value) in (run.first.0..).zip(&run.values) {
-                cursor.write(run.series, Slot(slot), *value);
+                writing.load(run.series, Slot(slot), *value);
             }
         }
     }
@@ -262,66 +247,4 @@ fn sort_key(table: &SeriesTable, symbols: &Symbols, series: SeriesRef) -> Vec<u8
         &mut key,
     );
     key
-}
-
-/// Writes to windows, holding on to the open columns of the last one: neighbours in a batch are neighbours in time.
-struct Cursor<'a> {
-    windows: &'a mut BTreeMap<Window, ShardWindow>,
-    rules: &'a ShardRules<'a>,
-    received: Timestamp,
-    held: Option<(Window, OpenColumns)>,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(
-        windows: &'a mut BTreeMap<Window, ShardWindow>,
-        rules: &'a ShardRules<'a>,
-        received: Timestamp,
-    ) -> Self {
-        Self {
-            windows,
-            rules,
-            received,
-            held: None,
-        }
-    }
-
-    #[inline]
-    fn write(&mut self, series: SeriesRef, slot: Slot, value: f64) {
-        if value.is_nan() {
-            return;
-        }
-        let window = slot.window();
-        match &mut self.held {
-            Some((held, open)) if *held == window => open.write(series, slot.position(), value),
-            _ => {
-                let mut open = self.switch(window);
-                open.write(series, slot.position(), value);
-                self.held = Some((window, open));
-            }
-        }
-    }
-
-    fn switch(&mut self, window: Window) -> OpenColumns {
-        self.put_back();
-        let part = self
-            .windows
-            .entry(window)
-            .or_insert_with(|| ShardWindow::new(!(self.rules.in_history)(window)));
-        part.last_write = part.last_write.max(self.received);
-        part.open.take().unwrap_or_else(|| part.new_columns())
-    }
-
-    fn put_back(&mut self) {
-        if let Some((window, open)) = self.held.take() {
-            let part = self.windows.get_mut(&window);
-            part.expect("made when its columns were taken").open = Some(open);
-        }
-    }
-}
-
-impl Drop for Cursor<'_> {
-    fn drop(&mut self) {
-        self.put_back();
-    }
 }

@@ -199,7 +199,7 @@ impl HotStore {
         let series = SeriesRef(shard.table.capacity() as u32);
         let mut framed = Vec::new();
         segment::put_record(&mut framed, Kind::Series as u8, |out| {
-            record::put_series(out, self.prefix(number), series, tags);
+            record::put_series(out, self.prefix(number), series, tags.iter());
         });
         self.log.append(&framed)?;
         shard.add_series(&self.symbols, series, tags);

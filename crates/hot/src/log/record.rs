@@ -165,12 +165,17 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.put_slice(text.as_bytes());
 }
 
-/// Appends the payload of a [`Kind::Series`] record.
-pub fn put_series(out: &mut Vec<u8>, prefix: Prefix, series: SeriesRef, tags: &Tags) {
+/// Appends the payload of a [`Kind::Series`] record. The tags are sorted by key.
+pub fn put_series<'a>(
+    out: &mut Vec<u8>,
+    prefix: Prefix,
+    series: SeriesRef,
+    tags: impl ExactSizeIterator<Item = (&'a str, &'a str)>,
+) {
     put_prefix(out, prefix);
     out.put_u32_le(series.0);
     out.put_u16_le(tags.len() as u16);
-    for (k, v) in tags.iter() {
+    for (k, v) in tags {
         put_text(out, k);
         put_text(out, v);
     }
@@ -184,10 +189,19 @@ pub fn put_samples(out: &mut Vec<u8>, prefix: Prefix, samples: &Samples) {
     out.put_i64_le(samples.received.0);
     out.put_u32_le(samples.series.len() as u32);
     out.put_u8(u8::from(samples.times.len() == 1));
-    out.reserve(samples.times.len() * 8 + samples.series.len() * 12);
-    samples.times.iter().for_each(|t| out.put_i64_le(t.0));
-    samples.series.iter().for_each(|s| out.put_u32_le(s.0));
-    samples.values.iter().for_each(|v| out.put_f64_le(*v));
+    put_column(out, &samples.times, |t| t.0.to_le_bytes());
+    put_column(out, &samples.series, |s| s.0.to_le_bytes());
+    put_column(out, &samples.values, |v| v.to_le_bytes());
+}
+
+/// Appends numbers one after another; where they lie in memory as they are stored, it is a copy.
+fn put_column<T, const N: usize>(out: &mut Vec<u8>, column: &[T], bytes: impl Fn(&T) -> [u8; N]) {
+    let start = out.len();
+    out.resize(start + column.len() * N, 0);
+    let (chunks, _) = out[start..].as_chunks_mut::<N>();
+    for (chunk, number) in chunks.iter_mut().zip(column) {
+        *chunk = bytes(number);
+    }
 }
 
 /// Appends the payload of a [`Kind::Load`] record.
@@ -199,7 +213,7 @@ pub fn put_load(out: &mut Vec<u8>, prefix: Prefix, received: Timestamp, runs: &[
         out.put_u32_le(run.series.0);
         out.put_i64_le(run.first.0);
         out.put_u32_le(run.values.len() as u32);
-        run.values.iter().for_each(|v| out.put_f64_le(*v));
+        put_column(out, &run.values, |v| v.to_le_bytes());
     }
 }
 
@@ -214,7 +228,7 @@ pub fn put_seal(out: &mut Vec<u8>, prefix: Prefix, window: Window, flush: FlushI
 pub fn put_forget(out: &mut Vec<u8>, prefix: Prefix, series: &[SeriesRef]) {
     put_prefix(out, prefix);
     out.put_u32_le(series.len() as u32);
-    series.iter().for_each(|s| out.put_u32_le(s.0));
+    put_column(out, series, |s| s.0.to_le_bytes());
 }
 
 /// Reads a record.
@@ -379,7 +393,7 @@ mod tests {
         let mut out = Vec::new();
         let kind = match record {
             Record::Series { series, tags } => {
-                put_series(&mut out, PREFIX, *series, tags);
+                put_series(&mut out, PREFIX, *series, tags.iter());
                 Kind::Series
             }
             Record::Samples(samples) => {

@@ -90,7 +90,8 @@ impl Model {
         for &(series, time, value) in samples {
             let state = self.states.entry(series).or_default();
             let source = DataSource::of_tag(tags(series).get("atlas.dstype"));
-            normaliser.apply(state, source, Timestamp(time), value, |slot, v| {
+            let moment = normaliser.moment(Timestamp(time));
+            normaliser.apply(state, source, &moment, value, |slot, v| {
                 if !v.is_nan() {
                     self.slots.insert((series, slot.0), v);
                 }

@@ -95,6 +95,18 @@ impl OpenColumns {
         }
     }
 
+    /// Brings a row of a chunk near, if there is one; what is given means nothing.
+    #[inline(always)]
+    pub fn fetch(&self, number: u32, position: usize) -> u8 {
+        let (page, at) = (number as usize / PAGE, number as usize % PAGE);
+        match self.pages.get(page) {
+            Some(Some(page)) if page.chunks[at] != NOT_MADE => {
+                self.slabs.fetch(row_place(page.chunks[at], position))
+            }
+            _ => 0,
+        }
+    }
+
     #[cold]
     fn make(&mut self, page: usize, at: usize) -> u32 {
         if page >= self.pages.len() {

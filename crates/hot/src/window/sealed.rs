@@ -130,6 +130,27 @@ impl Offsets {
     }
 }
 
+/// Blocks being encoded.
+struct Encoding<'a, F> {
+    order: &'a SeriesOrder,
+    codec: &'a Codec,
+    block: F,
+    arena: &'a mut Vec<u8>,
+    offsets: &'a mut Vec<u32>,
+}
+
+impl<F: Fn(SeriesRef) -> Block> Work for Encoding<'_, F> {
+    #[inline(always)]
+    fn run(self) {
+        for series in self.order.refs() {
+            let at = u32::try_from(self.arena.len());
+            self.offsets
+                .push(at.expect("a shard's window is below 4 GiB"));
+            self.codec.encode(&(self.block)(*series), self.arena);
+        }
+    }
+}
+
 /// Blocks being folded.
 struct Folding<'a> {
     blocks: &'a SealedBlocks,
@@ -170,10 +191,13 @@ impl SealedBlocks {
     ) -> Self {
         let mut arena = Vec::with_capacity(order.refs.len() * 96);
         let mut offsets = Vec::with_capacity(order.refs.len());
-        for series in &order.refs {
-            offsets.push(u32::try_from(arena.len()).expect("a shard's window is below 4 GiB"));
-            codec.encode(&block(*series), &mut arena);
-        }
+        run_widest(Encoding {
+            order: &order,
+            codec,
+            block,
+            arena: &mut arena,
+            offsets: &mut offsets,
+        });
         // So that every block is followed by as much as is read at once.
         arena.resize(arena.len() + LANES, 0);
         Self {

@@ -67,6 +67,13 @@ impl Slabs {
         std::array::from_fn(|p| f64::from_ne_bytes(values[p * LANES + lane]))
     }
 
+    /// Reads from both cache lines of a row.
+    #[inline(always)]
+    pub fn fetch(&self, place: RowPlace) -> u8 {
+        let bytes = &self.slabs[place.slab];
+        bytes[place.at] ^ bytes[place.at + ROW / 2]
+    }
+
     /// Sets a value of a row.
     #[inline(always)]
     pub fn set(&mut self, place: RowPlace, lane: usize, value: f64) {
