@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use hesper_model::{SeriesId, Slot, Tags, Timestamp, Window};
+use hesper_model::{Block, SeriesId, Slot, Tags, Timestamp, Window};
 use roaring::RoaringBitmap;
 
 use crate::by_number::ByNumber;
@@ -63,6 +63,8 @@ pub struct ShardRules<'a> {
     pub normaliser: &'a Normaliser,
     /// True when history holds anything of a window: what memory makes for it from now on is not all there is.
     pub in_history: &'a dyn Fn(Window) -> bool,
+    /// True while the log is read back: whole windows come then, also those that history holds.
+    pub replaying: bool,
 }
 
 /// A shard.
@@ -138,6 +140,41 @@ impl Shard {
                 writing.load(run.series, Slot(slot), *value);
             }
         }
+    }
+
+    /// Writes blocks of a window, past the normaliser.
+    pub fn apply_blocks(
+        &mut self,
+        rules: &ShardRules<'_>,
+        received: Timestamp,
+        window: Window,
+        blocks: &[(SeriesRef, Block)],
+    ) {
+        let mut writing = Writing::new(self, rules, received);
+        for (series, block) in blocks {
+            for (slot, value) in (window.first_slot().0..).zip(block.0) {
+                writing.load(*series, Slot(slot), value);
+            }
+        }
+    }
+
+    /// Seals a window's open columns for a flush of which history is known to hold all.
+    pub fn drop_flushed(
+        &mut self,
+        symbols: &Symbols,
+        codec: &Codec,
+        window: Window,
+        flush: FlushId,
+    ) {
+        match self.windows.get_mut(&window) {
+            // Sealed, it would be dropped at once.
+            Some(part) if !part.complete && part.unflushed.is_empty() => {
+                part.open = None;
+                part.sealed = None;
+            }
+            _ => _ = self.seal(symbols, codec, window, flush),
+        }
+        self.flushed(flush);
     }
 
     /// Seals a window's open columns for a flush; false when there is nothing to seal.

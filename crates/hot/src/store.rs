@@ -164,6 +164,7 @@ impl HotStore {
         ShardRules {
             normaliser: &self.normaliser,
             in_history,
+            replaying: false,
         }
     }
 

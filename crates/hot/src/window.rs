@@ -45,9 +45,9 @@ impl ShardWindow {
         }
     }
 
-    /// Columns for what comes now.
-    pub fn new_columns(&self) -> OpenColumns {
-        match self.complete && self.sealed.is_none() {
+    /// Columns for what comes now: much of it in a window that is new, or when the log is read back.
+    pub fn new_columns(&self, replaying: bool) -> OpenColumns {
+        match self.sealed.is_none() && (self.complete || replaying) {
             true => OpenColumns::default(),
             false => OpenColumns::late(),
         }

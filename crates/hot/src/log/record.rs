@@ -14,6 +14,7 @@
 use bytes::{Buf, BufMut, TryGetError};
 use hesper_model::{Slot, Tags, Timestamp, Window};
 
+use crate::codec::CodecError;
 use crate::series_table::SeriesRef;
 use crate::window::FlushId;
 
@@ -144,6 +145,9 @@ pub enum RecordError {
     /// A tag is not UTF-8.
     #[error("a tag is not UTF-8")]
     NotText,
+    /// A block is none.
+    #[error(transparent)]
+    Block(CodecError),
 }
 
 impl From<TryGetError> for RecordError {
@@ -238,14 +242,14 @@ pub fn put_forget(out: &mut Vec<u8>, prefix: Prefix, series: &[SeriesRef]) {
 pub fn read(kind: u8, payload: &[u8]) -> Result<(Prefix, Record), RecordError> {
     let mut at = payload;
     let at = &mut at;
-    let prefix = Prefix {
-        tenant: at.try_get_u32_le()?,
-        step_millis: at.try_get_u32_le()?,
-        shard: at.try_get_u32_le()?,
-    };
+    let prefix = read_prefix(at)?;
     let record = match kind {
         k if k == Kind::Series as u8 => read_series(at)?,
-        k if k == Kind::Samples as u8 => Record::Samples(read_samples(at)?),
+        k if k == Kind::Samples as u8 => {
+            let mut samples = Samples::default();
+            read_samples_at(at, &mut samples)?;
+            Record::Samples(samples)
+        }
         k if k == Kind::Load as u8 => read_load(at)?,
         k if k == Kind::Seal as u8 => Record::Seal {
             window: Window(at.try_get_i64_le()?),
@@ -274,21 +278,57 @@ fn read_series(at: &mut &[u8]) -> Result<Record, RecordError> {
     Ok(Record::Series { series, tags })
 }
 
-fn read_samples(at: &mut &[u8]) -> Result<Samples, RecordError> {
-    let mut client = ClientId::NONE;
-    at.try_copy_to_slice(&mut client.0)?;
-    let sequence = at.try_get_u64_le()?;
-    let received = Timestamp(at.try_get_i64_le()?);
+/// Reads the prefix at the start of a record's payload.
+///
+/// # Errors
+/// When the payload is shorter.
+pub fn prefix_of(payload: &[u8]) -> Result<Prefix, RecordError> {
+    let mut at = payload;
+    read_prefix(&mut at)
+}
+
+/// Reads the payload of a [`Kind::Samples`] record into columns whose room is used again.
+///
+/// # Errors
+/// When the payload is none.
+pub fn read_samples(payload: &[u8], samples: &mut Samples) -> Result<Prefix, RecordError> {
+    let mut at = payload;
+    let prefix = read_prefix(&mut at)?;
+    read_samples_at(&mut at, samples)?;
+    match at.len() {
+        0 => Ok(prefix),
+        left => Err(RecordError::TooLong(left)),
+    }
+}
+
+fn read_prefix(at: &mut &[u8]) -> Result<Prefix, RecordError> {
+    Ok(Prefix {
+        tenant: at.try_get_u32_le()?,
+        step_millis: at.try_get_u32_le()?,
+        shard: at.try_get_u32_le()?,
+    })
+}
+
+fn read_samples_at(at: &mut &[u8], samples: &mut Samples) -> Result<(), RecordError> {
+    at.try_copy_to_slice(&mut samples.client.0)?;
+    samples.sequence = at.try_get_u64_le()?;
+    samples.received = Timestamp(at.try_get_i64_le()?);
     let count = at.try_get_u32_le()? as usize;
     let times = if at.try_get_u8()? == 1 { 1 } else { count };
-    Ok(Samples {
-        client,
-        sequence,
-        received,
-        times: column(at, times, |c| Timestamp(i64::from_le_bytes(c)))?,
-        series: column(at, count, |c| SeriesRef(u32::from_le_bytes(c)))?,
-        values: column(at, count, f64::from_le_bytes)?,
-    })
+    samples.clear();
+    read_column(
+        at,
+        times,
+        |c| Timestamp(i64::from_le_bytes(c)),
+        &mut samples.times,
+    )?;
+    read_column(
+        at,
+        count,
+        |c| SeriesRef(u32::from_le_bytes(c)),
+        &mut samples.series,
+    )?;
+    read_column(at, count, f64::from_le_bytes, &mut samples.values)
 }
 
 fn read_load(at: &mut &[u8]) -> Result<Record, RecordError> {
@@ -320,10 +360,22 @@ fn column<const N: usize, T>(
     count: usize,
     read: impl Fn([u8; N]) -> T,
 ) -> Result<Vec<T>, RecordError> {
+    let mut column = Vec::new();
+    read_column(at, count, read, &mut column)?;
+    Ok(column)
+}
+
+fn read_column<const N: usize, T>(
+    at: &mut &[u8],
+    count: usize,
+    read: impl Fn([u8; N]) -> T,
+    column: &mut Vec<T>,
+) -> Result<(), RecordError> {
     let length = count.checked_mul(N).ok_or(RecordError::Truncated)?;
     let bytes = at.split_off(..length).ok_or(RecordError::Truncated)?;
     let (chunks, _) = bytes.as_chunks::<N>();
-    Ok(chunks.iter().map(|c| read(*c)).collect())
+    column.extend(chunks.iter().map(|c| read(*c)));
+    Ok(())
 }
 
 #[cfg(test)]

@@ -218,7 +218,8 @@ impl Target<'_> {
             .entry(window)
             .or_insert_with(|| ShardWindow::new(!(self.rules.in_history)(window)));
         part.last_write = part.last_write.max(self.received);
-        let columns = part.open.take().unwrap_or_else(|| part.new_columns());
+        let columns = part.open.take();
+        let columns = columns.unwrap_or_else(|| part.new_columns(self.rules.replaying));
         self.held = Some((window, columns));
     }
 
