@@ -54,8 +54,8 @@ fn fill(path: &Path, series: usize, points: usize, then: Then) -> InHistory {
         let time = Slot(point as i64 + 1).time(STEP);
         for first in (0..series).step_by(BATCH) {
             batch.begin(Some(time));
-            for i in first..series.min(first + BATCH) {
-                batch.push(handles[i], time, fleet::value(i, point));
+            for (i, handle) in handles.iter().enumerate().skip(first).take(BATCH) {
+                batch.push(*handle, time, fleet::value(i, point));
             }
             batch.set_origin(Default::default(), 0, time);
             store.append(&batch, &mut Vec::new()).expect("room");

@@ -33,6 +33,18 @@ pub enum HotError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A segment of the log is missing, or holds something that it should not.
+    #[error(
+        "{path}: damaged at byte {offset}: {what}; restore the file, or run 'hesper fsck --repair', which keeps a copy of it and gives up what cannot be read"
+    )]
+    DamagedLog {
+        /// The segment.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
     /// A file holds something that it should not.
     #[error(
         "{path}: damaged at byte {offset}: {what}; restore the file, or move it away and accept that its datapoints are lost"

@@ -8,6 +8,7 @@
 //! load    = received i64, count u32, (number u32, first slot i64, count u32, value f64 …) …       declared back-fill
 //! seal    = window i64, flush u64                                the shard's part of a window is sealed for a flush
 //! forget  = count u32, number u32 …                              series leave the shard
+//! lost    = u8 …                                                 no prefix: a repair put it where records could not be read
 //! ```
 //! All numbers are little-endian. Times are in milliseconds. A client of zeros publishes without identity.
 
@@ -35,6 +36,8 @@ pub enum Kind {
     Seal = 4,
     /// Series leave.
     Forget = 5,
+    /// Records that a repair gave up.
+    Lost = 6,
 }
 
 /// Who published: 16 random bytes of a client's process.

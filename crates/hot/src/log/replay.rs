@@ -8,7 +8,7 @@ use super::segment::{self, HEADER_LEN, HeaderError, Records};
 use super::{Lsn, record};
 use crate::HotError;
 use crate::directory::Directory;
-use record::{Prefix, Record, RecordError};
+use record::{Kind, Prefix, Record, RecordError};
 
 /// What a replay found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Replayed {
     pub records: u64,
     /// Bytes of a torn write that were cut off.
     pub torn_bytes: u64,
+    /// Bytes of records that a repair gave up.
+    pub lost_bytes: u64,
 }
 
 /// Where a record lies in the bytes of its file. Its checksum was found right.
@@ -98,14 +100,21 @@ pub fn read_segments<E: From<HotError>>(
     for (i, base) in bases.iter().enumerate() {
         let name = segment::file_name(*base);
         let last = i + 1 == bases.len();
-        let begins_where_it_should = match expected {
-            None => *base <= from,
-            Some(expected) => *base == expected,
-        };
-        if !begins_where_it_should {
-            let wanted = expected.unwrap_or(from);
-            let what = format!("the segment before it, from {}, is missing", wanted.0);
-            return Err(damaged(directory, &name, 0, &what).into());
+        match expected {
+            Some(expected) if *base != expected => {
+                let what = format!("the segment before it, from {}, is missing", expected.0);
+                return Err(damaged(directory, &name, 0, &what).into());
+            }
+            None if *base > from => {
+                let what = format!("the segments before it, from {}, are missing", from.0);
+                return Err(HotError::Damaged {
+                    path: directory.path(&name),
+                    offset: 0,
+                    what,
+                }
+                .into());
+            }
+            _ => {}
         }
         let bytes = directory
             .read(&name)
@@ -143,13 +152,19 @@ pub fn read_segments<E: From<HotError>>(
             remove(directory, &name)?;
         }
         expected = Some(end);
-        let frames: Vec<Frame> = frames.into_iter().filter(|f| f.end > from).collect();
+        let frames = frames.into_iter().filter(|f| f.end > from);
+        let (lost, frames): (Vec<_>, Vec<_>) = frames.partition(|f| f.kind == Kind::Lost as u8);
+        found.lost_bytes += lost.iter().map(|f| f.payload.len() as u64).sum::<u64>();
         found.records += frames.len() as u64;
         take(Frames {
             path: directory.path(&name),
             bytes: Arc::new(bytes),
             frames,
         })?;
+    }
+    if found.lost_bytes > 0 {
+        let bytes = found.lost_bytes;
+        tracing::warn!(bytes, "passed over what a repair of the log gave up");
     }
     found.end = expected.unwrap_or(from).max(from);
     Ok(found)
@@ -179,7 +194,7 @@ pub fn frames_of(bytes: &[u8], base: Lsn) -> (Vec<Frame>, Option<segment::BadRec
 }
 
 fn damaged(directory: &dyn Directory, name: &str, offset: usize, what: &str) -> HotError {
-    HotError::Damaged {
+    HotError::DamagedLog {
         path: directory.path(name),
         offset: offset as u64,
         what: what.to_owned(),
@@ -198,7 +213,7 @@ mod tests {
 
     use hesper_model::Window;
 
-    use super::super::record::{DEFAULT_TENANT, Kind, put_seal};
+    use super::super::record::{DEFAULT_TENANT, put_seal};
     use super::super::writer::{Log, LogOptions};
     use super::*;
     use crate::directory::memory::MemoryDirectory;
@@ -315,11 +330,76 @@ mod tests {
         let damaged = directory.crashed(0);
         damaged.edit(&names[0], |bytes| bytes[40] ^= 1);
         let error = numbers(&damaged, Lsn(0)).expect_err("a flipped bit");
-        assert!(matches!(error, HotError::Damaged { .. }), "{error}");
+        assert!(matches!(error, HotError::DamagedLog { .. }), "{error}");
+        assert!(
+            error.to_string().contains("hesper fsck --repair"),
+            "{error}"
+        );
         let missing = directory.crashed(0);
         missing.remove(&names[1]).expect("removed");
         let error = numbers(&missing, Lsn(0)).expect_err("a missing segment");
         assert!(error.to_string().contains("missing"), "{error}");
+    }
+
+    #[test]
+    fn a_flipped_bit_in_the_last_segment_ends_the_log_there() {
+        let directory = MemoryDirectory::default();
+        let options = LogOptions::default();
+        let log = Log::create(Arc::new(directory.clone()), Lsn(0), options).expect("new");
+        let mut ends = vec![0];
+        for n in 0..6 {
+            ends.push(append(&log, n).expect("room").0 as usize);
+            log.commit().expect("a working disk");
+        }
+        let name = &directory.list().expect("listed")[0];
+        for bad in 0..6 {
+            for place in ends[bad]..ends[bad + 1] {
+                let damaged = directory.crashed(0);
+                damaged.edit(name, |bytes| bytes[HEADER_LEN + place] ^= 4);
+                let (found, replayed) = numbers(&damaged, Lsn(0)).expect("the last segment");
+                assert_eq!(found, (0..bad as u64).collect::<Vec<_>>());
+                assert_eq!(replayed.end.0 as usize, ends[bad]);
+                assert_eq!(replayed.torn_bytes as usize, ends[6] - ends[bad]);
+                // And stays there: what is written next follows.
+                let log = log_of(&damaged, replayed.end);
+                append(&log, 99).expect("room");
+                log.commit().expect("a working disk");
+                let (found, _) = numbers(&damaged, Lsn(0)).expect("whole");
+                assert_eq!(found.last(), Some(&99));
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_poisons_the_log_and_loses_nothing_that_was_acknowledged() {
+        for left in 0..60 {
+            let directory = MemoryDirectory::default();
+            let log = log_of(&directory, Lsn(0));
+            append(&log, 1).expect("room");
+            log.commit().expect("a working disk");
+            directory.fail_writes_after(left);
+            let mut acknowledged = vec![1];
+            for n in 2..9 {
+                if append(&log, n).is_ok() && log.commit().is_ok() {
+                    acknowledged.push(n);
+                }
+            }
+            let error = append(&log, 9).expect_err("poisoned");
+            assert!(error.to_string().contains("no space left"), "{error}");
+            assert!(matches!(log.check_room(), Err(HotError::Poisoned { .. })));
+            // After a restart, with room again: also what was written of the last commit may be there or not.
+            for torn in [0, 10, 100] {
+                let left = directory.crashed(torn);
+                let (found, replayed) = numbers(&left, Lsn(0)).expect("no damage");
+                assert!(
+                    found.starts_with(&acknowledged),
+                    "{found:?} {acknowledged:?}"
+                );
+                let log = log_of(&left, replayed.end);
+                append(&log, 10).expect("room");
+                log.commit().expect("a working disk");
+            }
+        }
     }
 
     #[test]
