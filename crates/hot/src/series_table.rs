@@ -47,6 +47,8 @@ pub struct SeriesTable {
     /// The keys of series, in the order of their text. Most series share them with many.
     key_sets: Vec<Box<[Symbol]>>,
     key_set_numbers: HashMap<Box<[Symbol]>, u32>,
+    /// Bytes of the keys in one of the two.
+    key_bytes: usize,
     live: usize,
 }
 
@@ -81,6 +83,7 @@ impl Default for SeriesTable {
             values: Vec::new(),
             key_sets: Vec::new(),
             key_set_numbers: HashMap::new(),
+            key_bytes: 0,
             live: 0,
         }
     }
@@ -158,6 +161,7 @@ impl SeriesTable {
     fn add_key_set(&mut self, keys: Vec<Symbol>) -> u32 {
         let number = self.key_sets.len() as u32;
         let keys: Box<[Symbol]> = keys.into();
+        self.key_bytes += size_of_val(&*keys) + size_of::<Box<[Symbol]>>();
         self.key_sets.push(keys.clone());
         self.key_set_numbers.insert(keys, number);
         number
@@ -206,6 +210,7 @@ impl SeriesTable {
         let mut values = Vec::with_capacity(used);
         let old_sets = std::mem::take(&mut self.key_sets);
         self.key_set_numbers = HashMap::new();
+        self.key_bytes = 0;
         let mut set_numbers: Vec<Option<u32>> = vec![None; old_sets.len()];
         for series in known {
             let Row {
@@ -326,12 +331,11 @@ impl SeriesTable {
 
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
-        let keys: usize = self.key_sets.iter().map(|k| k.len() * 4 + 16).sum();
         self.by_id.allocation_size()
             + self.rows.size_bytes()
             + self.sources.size_bytes()
             + self.values.capacity() * size_of::<Symbol>()
-            + 2 * keys
+            + 2 * self.key_bytes
             + self.key_set_numbers.allocation_size()
     }
 }

@@ -81,6 +81,8 @@ pub struct Shard {
     pub clients: HashMap<ClientId, ClientProgress>,
     /// The order of the window that was sealed last.
     order: Option<Arc<SeriesOrder>>,
+    /// Bytes that open columns have grown by since somebody asked.
+    grown: usize,
 }
 
 impl Default for Shard {
@@ -92,6 +94,7 @@ impl Default for Shard {
             windows: BTreeMap::new(),
             clients: HashMap::new(),
             order: None,
+            grown: 0,
         }
     }
 }
@@ -243,6 +246,11 @@ impl Shard {
             self.normaliser.drop_chunk(chunk);
         }
         self.index.remove(series);
+    }
+
+    /// Bytes that open columns have grown by since this was asked last.
+    pub fn take_grown(&mut self) -> usize {
+        std::mem::take(&mut self.grown)
     }
 
     /// Adds what is held in memory.

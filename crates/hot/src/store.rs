@@ -21,6 +21,7 @@ use crate::HotError;
 use crate::batch::{Batch, SeriesHandle};
 use crate::codec::Codec;
 use crate::directory::Directory;
+use crate::error::Full;
 use crate::groups::TooManyGroups;
 use crate::log::Lsn;
 use crate::log::record::{self, DEFAULT_TENANT, Kind, Prefix, Run};
@@ -48,6 +49,8 @@ pub struct StoreOptions {
     pub max_series: usize,
     /// Open columns beyond this many bytes make old windows be sealed early.
     pub max_open_bytes: usize,
+    /// What the store may hold in memory: see [`MemoryStats::bytes`]. Beyond it batches are refused; from nine tenths of it on, new series.
+    pub max_memory_bytes: usize,
     /// Settings of the log.
     pub log: LogOptions,
 }
@@ -61,10 +64,14 @@ impl StoreOptions {
             hot_window_millis: 6 * 3600 * 1000,
             max_series: 10_000_000,
             max_open_bytes: 4 << 30,
+            max_memory_bytes: usize::MAX,
             log: LogOptions::default(),
         }
     }
 }
+
+/// What a new series is reckoned to hold until it is counted.
+const SERIES_BYTES: usize = 250;
 
 /// Counters of a store since it was opened.
 #[derive(Debug, Default)]
@@ -81,6 +88,8 @@ pub struct StoreStats {
     pub loaded: AtomicU64,
     /// Series refused because the store was full.
     pub series_refused: AtomicU64,
+    /// Batches refused because the memory was full.
+    pub memory_refused: AtomicU64,
     /// Series let go because no window held them.
     pub series_forgotten: AtomicU64,
 }
@@ -103,6 +112,8 @@ pub struct HotStore {
     symbols: Symbols,
     shards: Vec<RwLock<Shard>>,
     series: AtomicUsize,
+    /// Bytes held: counted now and then, and what has come since.
+    memory: AtomicUsize,
     log: Arc<Log>,
     /// Ends with the store.
     _committer: Option<Committer>,
@@ -175,7 +186,7 @@ impl HotStore {
     /// The place of a series, which is taken in now if it is new. It is visible to queries at once.
     ///
     /// # Errors
-    /// When the store is full, another series has the same id, or the log cannot be written.
+    /// When the store has all the series that it may or no memory for more, another series has the same id, or the log cannot be written.
     pub fn resolve(&self, tags: &Tags) -> Result<SeriesHandle, HotError> {
         let id = SeriesId::of(tags);
         let number = id.shard(self.options.shards);
@@ -191,12 +202,7 @@ impl HotStore {
         if let Some(series) = shard.table.find(&self.symbols, id, tags)? {
             return Ok(handle(series));
         }
-        if self.series.load(Ordering::Relaxed) >= self.options.max_series {
-            self.stats.series_refused.fetch_add(1, Ordering::Relaxed);
-            return Err(HotError::TooManySeries {
-                limit: self.options.max_series,
-            });
-        }
+        self.check_series_room()?;
         let series = SeriesRef(shard.table.capacity() as u32);
         let mut framed = Vec::new();
         segment::put_record(&mut framed, Kind::Series as u8, |out| {
@@ -205,7 +211,41 @@ impl HotStore {
         self.log.append(&framed)?;
         shard.add_series(&self.symbols, series, tags);
         self.series.fetch_add(1, Ordering::Relaxed);
+        self.memory.fetch_add(SERIES_BYTES, Ordering::Relaxed);
         Ok(handle(series))
+    }
+
+    fn check_series_room(&self) -> Result<(), HotError> {
+        let held = self.series.load(Ordering::Relaxed);
+        // What is left is for the datapoints of those that are known.
+        let most = self.options.max_memory_bytes / 10 * 9;
+        let setting = if held >= self.options.max_series {
+            "--max-series"
+        } else if self.memory_bytes() >= most {
+            "--max-memory"
+        } else {
+            return Ok(());
+        };
+        self.stats.series_refused.fetch_add(1, Ordering::Relaxed);
+        Err(HotError::TooManySeries { held, setting })
+    }
+
+    fn check_room(&self) -> Result<(), HotError> {
+        self.log.check_room()?;
+        let limit_bytes = self.options.max_memory_bytes;
+        if self.memory_bytes() < limit_bytes {
+            return Ok(());
+        }
+        self.stats.memory_refused.fetch_add(1, Ordering::Relaxed);
+        Err(HotError::Busy {
+            what: Full::Memory,
+            limit_bytes,
+        })
+    }
+
+    /// Bytes held in memory, about: exact when [`Self::due`] or [`Self::evict`] was called last, and what has come since reckoned.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.load(Ordering::Relaxed) + self.log.waiting_bytes()
     }
 
     /// True while the series of a handle is known. One that was let go has to be resolved again.
@@ -220,10 +260,10 @@ impl HotStore {
     /// sequence took effect before changes nothing.
     ///
     /// # Errors
-    /// [`HotError::Busy`] and [`HotError::UnknownSeries`] before anything has changed; [`HotError::Poisoned`] when the log is
+    /// [`HotError::Busy`], when the log's buffer or the memory is full, and [`HotError::UnknownSeries`] before anything has changed; [`HotError::Poisoned`] when the log is
     /// broken, after which no datapoint of the batch counts as accepted.
     pub fn append(&self, batch: &Batch, scratch: &mut Vec<u8>) -> Result<Appended, HotError> {
-        self.log.check_room()?;
+        self.check_room()?;
         let _none_is_let_go = self.forgetting.read();
         for (number, samples) in batch.shards() {
             let shard = self.shards[number as usize].read();
@@ -237,6 +277,7 @@ impl HotStore {
         };
         let in_history = |window| self.history_holds(window);
         let rules = self.rules(&in_history);
+        let mut grown = 0;
         for (number, samples) in batch.shards() {
             let mut shard = self.shards[number as usize].write();
             if shard.is_repeated(samples.client, samples.sequence) {
@@ -251,7 +292,9 @@ impl HotStore {
             });
             done.lsn = done.lsn.max(self.log.append(scratch)?);
             done.applied += shard.apply_samples(&rules, samples);
+            grown += shard.take_grown();
         }
+        self.memory.fetch_add(grown, Ordering::Relaxed);
         let add = |counter: &AtomicU64, n: u64| _ = counter.fetch_add(n, Ordering::Relaxed);
         add(&self.stats.taken, done.applied.taken);
         add(&self.stats.late, done.applied.late);
@@ -269,7 +312,7 @@ impl HotStore {
         rows: &[(SeriesHandle, Slot, Vec<f64>)],
         received: Timestamp,
     ) -> Result<(u64, Lsn), HotError> {
-        self.log.check_room()?;
+        self.check_room()?;
         let _none_is_let_go = self.forgetting.read();
         if !rows.iter().all(|(handle, ..)| self.is_live(*handle)) {
             return Err(HotError::UnknownSeries);
@@ -296,6 +339,7 @@ impl HotStore {
             });
             lsn = lsn.max(self.log.append(&framed)?);
             shard.apply_load(&rules, received, &runs);
+            self.memory.fetch_add(shard.take_grown(), Ordering::Relaxed);
         }
         self.stats.loaded.fetch_add(datapoints, Ordering::Relaxed);
         Ok((datapoints, lsn))

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::{Lsn, segment};
 use crate::HotError;
 use crate::directory::{Directory, WriteFile};
+use crate::error::Full;
 
 /// Settings of the log.
 #[derive(Clone, Debug)]
@@ -136,6 +137,7 @@ impl Log {
         if buffer.bytes.len() > self.options.buffer_bytes {
             self.stats.refused.fetch_add(1, Ordering::Relaxed);
             return Err(HotError::Busy {
+                what: Full::Log,
                 limit_bytes: self.options.buffer_bytes,
             });
         }

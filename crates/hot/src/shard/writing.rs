@@ -42,9 +42,11 @@ impl<'a> Writing<'a> {
             rules,
             target: Target {
                 windows: &mut shard.windows,
+                grown: &mut shard.grown,
                 rules,
                 received,
                 held: None,
+                bytes: 0,
             },
         }
     }
@@ -178,9 +180,12 @@ impl<'a> Writing<'a> {
 /// The windows of a shard, and the open columns of the one that was written last: neighbours in a batch are neighbours in time.
 struct Target<'a> {
     windows: &'a mut BTreeMap<Window, ShardWindow>,
+    grown: &'a mut usize,
     rules: &'a ShardRules<'a>,
     received: Timestamp,
     held: Option<(Window, OpenColumns)>,
+    /// Bytes of `held` before it was written.
+    bytes: usize,
 }
 
 impl Target<'_> {
@@ -220,11 +225,13 @@ impl Target<'_> {
         part.last_write = part.last_write.max(self.received);
         let columns = part.open.take();
         let columns = columns.unwrap_or_else(|| part.new_columns(self.rules.replaying));
+        self.bytes = columns.size_bytes();
         self.held = Some((window, columns));
     }
 
     fn put_back(&mut self) {
         if let Some((window, columns)) = self.held.take() {
+            *self.grown += columns.size_bytes().saturating_sub(self.bytes);
             let part = self.windows.get_mut(&window);
             part.expect("made when its columns were taken").open = Some(columns);
         }

@@ -27,6 +27,9 @@ const IDLE_STEPS: i64 = 3;
 /// … but not before this time without one.
 const MIN_IDLE_MILLIS: i64 = 60_000;
 
+/// The newest windows are kept however little memory there is.
+const KEPT_WINDOWS: usize = 2;
+
 /// Windows that are sealed for one manifest commit.
 pub struct PendingFlush {
     /// The flush.
@@ -156,11 +159,28 @@ impl HotStore {
         stats
     }
 
+    /// Counts what is held anew.
+    pub(super) fn count_memory(&self) -> MemoryStats {
+        let stats = self.memory();
+        self.memory.store(stats.bytes() - stats.log_bytes, Relaxed);
+        stats
+    }
+
+    /// True when so much of the memory is in use that [`Self::evict`] would drop windows before their time.
+    pub fn is_crowded(&self) -> bool {
+        self.memory_bytes() > self.crowded_bytes()
+    }
+
+    /// Three quarters of the memory.
+    const fn crowded_bytes(&self) -> usize {
+        self.options.max_memory_bytes / 4 * 3
+    }
+
     /// The windows that are to be sealed now. With `ended`, also those whose time is over by more than an idle time: for a store that
     /// is about to be closed.
     pub fn due(&self, now: Timestamp, ended: bool) -> BTreeSet<Window> {
+        let memory = self.count_memory();
         let mut open: BTreeMap<Window, OpenWindow> = BTreeMap::new();
-        let mut open_bytes = 0;
         for shard in &self.shards {
             for (window, part) in &shard.read().windows {
                 if let Some(columns) = &part.open {
@@ -168,13 +188,13 @@ impl HotStore {
                     seen.filled |= columns.filled();
                     seen.last_write = seen.last_write.max(part.last_write.0);
                     seen.first_seal |= part.complete && part.sealed.is_none();
-                    open_bytes += columns.size_bytes();
                 }
             }
         }
+        let crowded = memory.open_bytes > self.options.max_open_bytes
+            || memory.bytes() > self.crowded_bytes();
         let step = self.options.step;
         let idle_millis = (IDLE_STEPS * step.millis()).max(MIN_IDLE_MILLIS);
-        let crowded = open_bytes > self.options.max_open_bytes;
         let newest = open.keys().next_back().copied();
         let is_due = |window: &Window, of: &OpenWindow| {
             let successor = open.get(&window.next());
@@ -312,7 +332,8 @@ impl HotStore {
         }
     }
 
-    /// Drops the windows that ended before the hot window and are in history, and the series that no window holds any more.
+    /// Drops the windows that ended before the hot window and are in history, and the series that no window holds any more. While more
+    /// than three quarters of the memory are in use, further windows in history are dropped, the oldest first; the last two stay.
     ///
     /// # Errors
     /// When the log cannot be written.
@@ -320,6 +341,24 @@ impl HotStore {
         let _one = self.maintenance.lock();
         let horizon = now.plus_millis(-self.options.hot_window_millis);
         let horizon = hesper_model::Slot::ending_by(horizon, self.options.step).window();
+        self.evict_before(horizon)?;
+        if self.count_memory().bytes() > self.crowded_bytes() {
+            let held: BTreeSet<Window> = self
+                .shards
+                .iter()
+                .flat_map(|shard| shard.read().windows.keys().copied().collect::<Vec<_>>())
+                .collect();
+            for oldest in held.iter().rev().skip(KEPT_WINDOWS).rev() {
+                self.evict_before(oldest.next())?;
+                if self.count_memory().bytes() <= self.crowded_bytes() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn evict_before(&self, horizon: Window) -> Result<(), HotError> {
         let mut framed = Vec::new();
         for number in 0..self.options.shards {
             let _no_handle_is_in_use = self.forgetting.write();

@@ -79,6 +79,7 @@ impl HotStore {
             symbols,
             shards: rebuilt.shards.into_iter().map(RwLock::new).collect(),
             series: AtomicUsize::new(series),
+            memory: AtomicUsize::new(0),
             _committer: commit.then(|| log.start_committer()),
             log,
             in_history: RwLock::new(in_history.windows),
@@ -94,6 +95,7 @@ impl HotStore {
             series,
             elapsed: began.elapsed(),
         };
+        store.count_memory();
         Ok((store, recovery))
     }
 
