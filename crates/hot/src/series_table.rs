@@ -203,9 +203,14 @@ impl SeriesTable {
     /// Gives back the room of forgotten series once they hold most of it.
     fn drop_dead_values(&mut self) {
         let used: usize = self.iter().map(|s| self.keys(s).len()).sum();
-        if used * 2 > self.values.len() {
-            return;
+        if used * 2 <= self.values.len() {
+            self.renumber(|symbol| symbol);
         }
+    }
+
+    /// Gives the keys and values of known series other numbers, and gives back the room of forgotten ones.
+    pub fn renumber(&mut self, mut number: impl FnMut(Symbol) -> Symbol) {
+        let used = self.iter().map(|s| self.keys(s).len()).sum();
         let known: Vec<SeriesRef> = self.iter().collect();
         let mut values = Vec::with_capacity(used);
         let old_sets = std::mem::take(&mut self.key_sets);
@@ -221,13 +226,17 @@ impl SeriesTable {
             let keys = &old_sets[key_set as usize];
             let kept = match set_numbers[key_set as usize] {
                 Some(number) => number,
-                None => self.add_key_set(keys.to_vec()),
+                None => {
+                    let keys = keys.iter().map(|k| number(*k));
+                    self.add_key_set(keys.collect())
+                }
             };
             set_numbers[key_set as usize] = Some(kept);
             let row = self.rows.get_mut(series.0);
             row.key_set = kept;
             row.first_value = values.len() as u32;
-            values.extend_from_slice(&self.values[first_value as usize..][..keys.len()]);
+            let old = &self.values[first_value as usize..][..keys.len()];
+            values.extend(old.iter().map(|v| number(*v)));
         }
         self.values = values;
         let rows = &self.rows;

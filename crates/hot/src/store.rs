@@ -109,9 +109,12 @@ pub struct HotStore {
     directory: Arc<dyn Directory>,
     codec: Codec,
     normaliser: Normaliser,
-    symbols: Symbols,
+    /// To be locked after a shard, never before one.
+    symbols: RwLock<Symbols>,
     shards: Vec<RwLock<Shard>>,
     series: AtomicUsize,
+    /// Series that were let go since the symbols were last renumbered.
+    gone: AtomicUsize,
     /// Bytes held: counted now and then, and what has come since.
     memory: AtomicUsize,
     log: Arc<Log>,
@@ -195,11 +198,11 @@ impl HotStore {
             shard: number,
             series,
         };
-        if let Some(series) = lock.read().table.find(&self.symbols, id, tags)? {
+        if let Some(series) = lock.read().table.find(&self.symbols.read(), id, tags)? {
             return Ok(handle(series));
         }
         let mut shard = lock.write();
-        if let Some(series) = shard.table.find(&self.symbols, id, tags)? {
+        if let Some(series) = shard.table.find(&self.symbols.read(), id, tags)? {
             return Ok(handle(series));
         }
         self.check_series_room()?;
@@ -209,7 +212,7 @@ impl HotStore {
             record::put_series(out, self.prefix(number), series, tags.iter());
         });
         self.log.append(&framed)?;
-        shard.add_series(&self.symbols, series, tags);
+        shard.add_series(&self.symbols.read(), series, tags);
         self.series.fetch_add(1, Ordering::Relaxed);
         self.memory.fetch_add(SERIES_BYTES, Ordering::Relaxed);
         Ok(handle(series))
@@ -356,7 +359,7 @@ impl HotStore {
         found: &mut PartialScan,
     ) -> Result<(), TooManyGroups> {
         let shard = self.shards[number as usize].read();
-        let sealed = shard.scan(number, &self.symbols, &self.codec, request, found)?;
+        let sealed = shard.scan(number, &self.symbols.read(), &self.codec, request, found)?;
         drop(shard);
         sealed.fold(&self.codec, found);
         Ok(())

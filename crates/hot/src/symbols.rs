@@ -9,7 +9,7 @@ use dashmap::DashMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Symbol(pub u32);
 
-/// Strings and their numbers. Grows only: a number stays valid for as long as the process lives.
+/// Strings and their numbers. Grows only: what is gone is left behind when a new table is made, see [`Renumbering`].
 ///
 /// Looking a number up takes no lock; giving one out locks a part of the map.
 #[derive(Default)]
@@ -30,7 +30,10 @@ impl Symbols {
         if let Some(symbol) = self.numbers.get(text) {
             return *symbol;
         }
-        let text: Arc<str> = text.into();
+        self.intern_shared(text.into())
+    }
+
+    fn intern_shared(&self, text: Arc<str>) -> Symbol {
         *self.numbers.entry(text.clone()).or_insert_with(|| {
             self.text_bytes.fetch_add(text.len(), Ordering::Relaxed);
             Symbol(self.strings.push(text) as u32)
@@ -65,6 +68,36 @@ impl Symbols {
     }
 }
 
+/// A new table with those strings of an old one that are still in use.
+pub struct Renumbering<'a> {
+    old: &'a Symbols,
+    new: Symbols,
+    /// By old number.
+    numbers: Vec<Option<Symbol>>,
+}
+
+impl<'a> Renumbering<'a> {
+    /// Begins a table without strings.
+    pub fn new(old: &'a Symbols) -> Self {
+        Self {
+            old,
+            new: Symbols::default(),
+            numbers: vec![None; old.len()],
+        }
+    }
+
+    /// The new number of a string that is in use.
+    pub fn number(&mut self, old: Symbol) -> Symbol {
+        let text = || self.old.text(old).clone();
+        *self.numbers[old.0 as usize].get_or_insert_with(|| self.new.intern_shared(text()))
+    }
+
+    /// The new table.
+    pub fn finish(self) -> Symbols {
+        self.new
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +113,22 @@ mod tests {
         assert_eq!(symbols.find("c"), None);
         assert_eq!(&**symbols.text(b), "b");
         assert_eq!(symbols.len(), 2);
+    }
+
+    #[test]
+    fn what_is_in_use_is_taken_over() {
+        let old = Symbols::default();
+        let numbers: Vec<_> = ["a", "b", "c"].map(|s| old.intern(s)).into();
+        let mut renumbering = Renumbering::new(&old);
+        let c = renumbering.number(numbers[2]);
+        assert_eq!(renumbering.number(numbers[2]), c);
+        let a = renumbering.number(numbers[0]);
+        let new = renumbering.finish();
+        assert_eq!((&**new.text(c), &**new.text(a)), ("c", "a"));
+        assert_eq!(
+            (new.find("b"), new.find("c"), new.len()),
+            (None, Some(c), 2)
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::checkpoint::CheckpointWriter;
 use crate::log::record::{self, Kind};
 use crate::log::{Lsn, segment};
 use crate::series_table::SeriesRef;
+use crate::symbols::Renumbering;
 use crate::window::FlushId;
 use crate::window::sealed::SealedBlocks;
 
@@ -29,6 +30,9 @@ const MIN_IDLE_MILLIS: i64 = 60_000;
 
 /// The newest windows are kept however little memory there is.
 const KEPT_WINDOWS: usize = 2;
+
+/// Symbols are renumbered when as many series as there are were let go, but not for fewer than this.
+const MIN_GONE: usize = 10_000;
 
 /// Windows that are sealed for one manifest commit.
 pub struct PendingFlush {
@@ -146,10 +150,14 @@ struct OpenWindow {
 impl HotStore {
     /// What is held in memory.
     pub fn memory(&self) -> MemoryStats {
+        let (symbols, symbol_bytes) = {
+            let symbols = self.symbols.read();
+            (symbols.len(), symbols.size_bytes())
+        };
         let mut stats = MemoryStats {
             series: self.series_count(),
-            symbols: self.symbols.len(),
-            symbol_bytes: self.symbols.size_bytes(),
+            symbols,
+            symbol_bytes,
             log_bytes: self.log.waiting_bytes(),
             ..MemoryStats::default()
         };
@@ -237,7 +245,7 @@ impl HotStore {
                     record::put_seal(out, self.prefix(number), *window, id);
                 });
                 self.log.append(&framed)?;
-                shard.seal(&self.symbols, &self.codec, *window, id);
+                shard.seal(&self.symbols.read(), &self.codec, *window, id);
                 let part = &shard.windows[window];
                 let sealed = part.unflushed.iter().find(|(flush, _)| *flush == id);
                 if let Some((_, blocks)) = sealed {
@@ -297,7 +305,7 @@ impl HotStore {
             let (id, tags, source) = {
                 let shard = self.shards[part.shard as usize].read();
                 let table = &shard.table;
-                let tags = table.tags(&self.symbols, series);
+                let tags = table.tags(&self.symbols.read(), series);
                 (table.id(series), tags, table.source(series))
             };
             row(FlushRow {
@@ -317,7 +325,8 @@ impl HotStore {
         let series = part.blocks.order().refs().get(place)?;
         let mut key = Vec::with_capacity(160);
         let shard = self.shards[part.shard as usize].read();
-        let pairs = shard.table.text_pairs(&self.symbols, *series);
+        let symbols = self.symbols.read();
+        let pairs = shard.table.text_pairs(&symbols, *series);
         put_sort_key(pairs.map(|(k, v)| (&**k, &**v)), &mut key);
         Some(MergeHead { key, part, place })
     }
@@ -355,7 +364,23 @@ impl HotStore {
                 }
             }
         }
+        if self.gone.load(Relaxed) > self.series_count().max(MIN_GONE) {
+            self.renumber_symbols();
+        }
         Ok(())
+    }
+
+    /// Lets the strings go that no series has any more. Nothing else happens meanwhile: some milliseconds for a million series.
+    fn renumber_symbols(&self) {
+        let mut shards: Vec<_> = self.shards.iter().map(|s| s.write()).collect();
+        let mut symbols = self.symbols.write();
+        let mut renumbering = Renumbering::new(&symbols);
+        for shard in &mut shards {
+            shard.table.renumber(|symbol| renumbering.number(symbol));
+        }
+        let renumbered = renumbering.finish();
+        *symbols = renumbered;
+        self.gone.store(0, Relaxed);
     }
 
     fn evict_before(&self, horizon: Window) -> Result<(), HotError> {
@@ -375,6 +400,7 @@ impl HotStore {
             self.log.append(&framed)?;
             shard.forget(&idle);
             self.series.fetch_sub(series.len(), Relaxed);
+            self.gone.fetch_add(series.len(), Relaxed);
             let forgotten = &self.stats.series_forgotten;
             forgotten.fetch_add(series.len() as u64, Relaxed);
         }
@@ -396,7 +422,8 @@ impl HotStore {
                 let lsn = self.log.end();
                 let next_flush = FlushId(self.next_flush.load(Relaxed));
                 let prefix = self.prefix(number);
-                writer.add_shard(prefix, lsn, next_flush, &shard, &self.symbols, &self.codec);
+                let symbols = self.symbols.read();
+                writer.add_shard(prefix, lsn, next_flush, &shard, &symbols, &self.codec);
             }
             writer.flush()?;
         }

@@ -584,3 +584,52 @@ fn late_datapoints_hold_little() {
     let (before, after) = (before.sealed_bytes, after.sealed_bytes);
     assert!(after < before * 12 / 10, "{before}, then {after}");
 }
+
+#[test]
+fn series_that_come_and_go_leave_nothing_behind() {
+    let mut crowd = Crowd::new(usize::MAX);
+    crowd.store.options.hot_window_millis = 60 * STEP.millis();
+    let steady: Vec<_> = (0..100).map(|i| crowd.resolve(i).expect("room")).collect();
+    let mut held = Vec::new();
+    for round in 0..40 {
+        let slot = round * 60 + 1;
+        let fresh = (0..2000).map(|i| (round as usize + 1) * 10_000 + i);
+        let mut handles: Vec<_> = fresh.map(|i| crowd.resolve(i).expect("room")).collect();
+        handles.extend(&steady);
+        crowd.publish(&handles, slot).expect("room");
+        crowd.publish(&steady, slot + 1).expect("room");
+        crowd.maintain(slot + 50);
+        held.push(crowd.store.memory());
+    }
+    let (early, late) = (held[15], held[39]);
+    assert_eq!(crowd.store.series_count(), late.series);
+    assert!(late.series < 7000 && late.symbols < 20_000, "{late:?}");
+    assert!(late.bytes() < early.bytes() * 5 / 4, "{early:?} {late:?}");
+    // The steady ones are still themselves.
+    for (i, handle) in steady.iter().enumerate() {
+        assert_eq!(crowd.resolve(i).expect("known"), *handle);
+        let query = TagQuery::Equal("node".into(), format!("i-{i}").into());
+        assert_eq!(crowd.store.count_matching(&query), 1);
+    }
+    let request = ScanRequest {
+        query: TagQuery::In("node".into(), vec!["i-3".into(), "i-7".into()]),
+        grouping: Grouping::Keys(vec!["node".into()]),
+        op: FoldOp::Sum,
+        layout: CellLayout {
+            first: Slot(39 * 60 + 1),
+            cells: 2,
+            slots_per_cell: 1,
+        },
+        max_groups: 10,
+    };
+    let mut found = PartialScan::new(&request);
+    for shard in 0..crowd.store.shards() {
+        crowd
+            .store
+            .scan(shard, &request, &mut found)
+            .expect("two groups");
+    }
+    let mut nodes: Vec<_> = (0..2).map(|g| found.groups.key(g)[0].clone()).collect();
+    nodes.sort();
+    assert_eq!(nodes, ["i-3".into(), "i-7".into()]);
+}
