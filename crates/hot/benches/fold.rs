@@ -2,13 +2,14 @@
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
+mod cpu_measurement;
 mod cpu_time;
 mod fleet;
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use cpu_time::CpuTime;
+use cpu_measurement::CpuTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hesper_hot::codec::Codec;
 use hesper_hot::fold::{Accumulator, CellLayout, FoldOp, WindowPart};

@@ -14,14 +14,17 @@
 //! Each shard is written as of its own place in the log; replay passes over the records of a shard that lie before that place. The file is
 //! named after the lowest of those places, is written under another name and renamed when it is durable.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BufMut};
-use hesper_model::{BLOCK_SLOTS, Block, Slot, Timestamp, Window};
+use hesper_model::{Block, Timestamp, Window};
 
 use crate::HotError;
 use crate::codec::{Codec, EncodedBlock};
 use crate::directory::{Directory, WriteFile};
 use crate::feed::Feed;
 use crate::log::record::{self, ClientId, Kind, Prefix, Record, RecordError};
+use crate::log::replay::{Frame, Frames};
 use crate::log::{Lsn, segment};
 use crate::normaliser::NormaliserState;
 use crate::series_table::SeriesRef;
@@ -39,6 +42,11 @@ const NORMALISER: u8 = 34;
 const BLOCKS: u8 = 35;
 const END: u8 = 36;
 const FEEDS: u8 = 37;
+
+const HEADER_LEN: usize = 8;
+
+/// Records that are handed on at once.
+const PARCEL: usize = 16_384;
 
 /// Entries in one record.
 const CHUNK: usize = 4096;
@@ -107,9 +115,10 @@ impl<'a> CheckpointWriter<'a> {
             out.put_u64_le(next_flush.0);
         });
         for s in shard.table.iter() {
-            let tags = shard.table.tags(symbols, s);
+            let tags = shard.table.text_pairs(symbols, s);
+            let tags = tags.map(|(k, v)| (&**k, &**v));
             self.put(Kind::Series as u8, |out| {
-                record::put_series(out, prefix, s, &tags);
+                record::put_series(out, prefix, s, tags);
             });
         }
         let clients: Vec<_> = shard.clients.iter().collect();
@@ -131,7 +140,7 @@ impl<'a> CheckpointWriter<'a> {
                 out.put_u32_le(chunk.len() as u32);
                 for s in chunk {
                     out.put_u32_le(s.0);
-                    put_state(out, shard.normaliser[s.index()]);
+                    put_state(out, shard.normaliser.get(s.0).copied().unwrap_or_default());
                 }
             });
         }
@@ -264,7 +273,7 @@ fn read_state(at: &mut &[u8]) -> Result<NormaliserState, RecordError> {
 }
 
 /// What a checkpoint brings back, shard by shard.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Item {
     /// A shard begins, as of a place in the log.
     Shard {
@@ -291,20 +300,20 @@ pub enum Item {
         flush: Option<FlushId>,
         /// When the last of them was received.
         last_write: Timestamp,
-        /// The values, with their slots.
-        values: Vec<(SeriesRef, Slot, f64)>,
+        /// The values.
+        blocks: Vec<(SeriesRef, Block)>,
     },
 }
 
-/// Hands the items of the newest checkpoint to `apply`, and gives the place from which the log is needed; `None` without a checkpoint.
+/// Hands the records of the newest checkpoint to `take`, many at a time, to be read by [`read_item`]; and gives the place from which the
+/// log is needed; `None` without a checkpoint.
 ///
 /// # Errors
-/// When it cannot be read or is not whole, or when `apply` fails.
-pub fn read(
+/// When it cannot be read or is not whole, or when `take` fails.
+pub fn read<E: From<HotError>>(
     directory: &dyn Directory,
-    codec: &Codec,
-    mut apply: impl FnMut(Prefix, Item) -> Result<(), HotError>,
-) -> Result<Option<Lsn>, HotError> {
+    mut take: impl FnMut(Frames) -> Result<(), E>,
+) -> Result<Option<Lsn>, E> {
     let names = directory.list().map_err(HotError::io(directory.path("")))?;
     let newest = names.iter().filter_map(|n| Some((place_of(n)?, n))).max();
     let Some((place, name)) = newest else {
@@ -318,37 +327,57 @@ pub fn read(
         offset: offset as u64,
         what: what.to_owned(),
     };
-    let Some((header, rest)) = bytes.split_first_chunk::<8>() else {
-        return Err(damaged(0, "it has no header"));
-    };
+    let header = bytes.first_chunk::<HEADER_LEN>();
+    let header = header.ok_or_else(|| damaged(0, "it has no header"))?;
     if header[..7] != *MAGIC || header[7] != VERSION {
-        return Err(damaged(
-            0,
-            "it is not a checkpoint of a version that is known",
-        ));
+        let what = "it is not a checkpoint of a version that is known";
+        return Err(damaged(0, what).into());
     }
-    let mut records = segment::Records::new(rest);
+    let bytes = Arc::new(bytes);
+    let mut frames = Vec::new();
+    let mut records = segment::Records::new(&bytes[HEADER_LEN..]);
     let mut seen = 0;
+    let mut whole = false;
     while let Some(next) = records.next() {
-        let at = 8 + records.position();
-        let (kind, payload) = next.map_err(|bad| damaged(8 + bad.at, bad.what))?;
+        let (kind, payload) = next.map_err(|bad| damaged(HEADER_LEN + bad.at, bad.what))?;
+        let end = HEADER_LEN + records.position();
         if kind == END {
-            let whole =
-                payload.get(12..).map(<[u8]>::to_vec) == Some(u64::to_le_bytes(seen).to_vec());
-            return match whole {
-                true => Ok(Some(place)),
-                false => Err(damaged(at, "records are missing")),
-            };
+            whole = payload.get(12..) == Some(&u64::to_le_bytes(seen));
+            if !whole {
+                return Err(damaged(end - payload.len(), "records are missing").into());
+            }
+            break;
         }
-        let (prefix, item) =
-            read_item(kind, payload, codec).map_err(|e| damaged(at, &e.to_string()))?;
-        apply(prefix, item)?;
+        frames.push(Frame {
+            end: Lsn(0),
+            kind,
+            payload: end - payload.len()..end,
+        });
         seen += 1;
+        if frames.len() == PARCEL {
+            take(Frames {
+                path: directory.path(name),
+                bytes: bytes.clone(),
+                frames: std::mem::take(&mut frames),
+            })?;
+        }
     }
-    Err(damaged(bytes.len(), "its end is missing"))
+    if !whole {
+        return Err(damaged(bytes.len(), "its end is missing").into());
+    }
+    take(Frames {
+        path: directory.path(name),
+        bytes,
+        frames,
+    })?;
+    Ok(Some(place))
 }
 
-fn read_item(kind: u8, payload: &[u8], codec: &Codec) -> Result<(Prefix, Item), RecordError> {
+/// Reads a record of a checkpoint.
+///
+/// # Errors
+/// When the payload is none of its kind.
+pub fn read_item(kind: u8, payload: &[u8], codec: &Codec) -> Result<(Prefix, Item), RecordError> {
     if kind == Kind::Series as u8 {
         return match record::read(kind, payload)? {
             (prefix, Record::Series { series, tags }) => Ok((prefix, Item::Series(series, tags))),
@@ -409,22 +438,18 @@ fn read_blocks(at: &mut &[u8], codec: &Codec) -> Result<Item, RecordError> {
     let window = Window(at.try_get_i64_le()?);
     let flush = FlushId(at.try_get_u64_le()?);
     let last_write = Timestamp(at.try_get_i64_le()?);
-    let mut values = Vec::new();
+    let mut blocks = Vec::new();
     for _ in 0..at.try_get_u32_le()? {
         let series = SeriesRef(at.try_get_u32_le()?);
         let length = usize::from(at.try_get_u16_le()?);
         let bytes = at.split_off(..length).ok_or(RecordError::Truncated)?;
-        let (encoded, _) = EncodedBlock::read(bytes).map_err(|_| RecordError::Truncated)?;
-        let block = codec.decode(&encoded);
-        for p in (0..BLOCK_SLOTS).filter(|p| !block.0[*p].is_nan()) {
-            let slot = Slot(window.first_slot().0.wrapping_add(p as i64));
-            values.push((series, slot, block.0[p]));
-        }
+        let (encoded, _) = EncodedBlock::read(bytes).map_err(RecordError::Block)?;
+        blocks.push((series, codec.decode(&encoded)));
     }
     Ok(Item::Blocks {
         window,
         flush: (flush != NOT_SEALED).then_some(flush),
         last_write,
-        values,
+        blocks,
     })
 }

@@ -14,7 +14,7 @@
 //! ```
 //! All numbers are little-endian. Every codec gives the values back to the bit; a block without data is a mask of zero. Values lie in the
 //! order of time. Elements lie one for each slot with data, or, where few slots lack data, one for each of the sixty slots, so that
-//! nothing has to be moved to its place.
+//! nothing has to be moved to its place. The format, byte by byte, is in `docs/formats/blocks.md`.
 
 pub mod bits;
 mod constant;
@@ -129,6 +129,7 @@ impl Codec {
     }
 
     /// Appends the cheapest form of a block.
+    #[inline(always)]
     pub fn encode(&self, block: &Block, out: &mut Vec<u8>) {
         let mut values = [0.0; BLOCK_SLOTS];
         let mut n = 0;

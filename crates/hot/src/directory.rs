@@ -180,6 +180,8 @@ pub mod memory {
         durable_names: BTreeMap<String, ()>,
         /// Syncs that still succeed; `None` for all.
         syncs_left: Option<usize>,
+        /// Bytes that still find room; `None` for any number.
+        bytes_left: Option<usize>,
     }
 
     /// The directory; clones share it.
@@ -210,6 +212,11 @@ pub mod memory {
             self.0.lock().syncs_left = Some(n);
         }
 
+        /// Lets `n` more bytes be written; of a write that goes beyond, what still finds room is written.
+        pub fn fail_writes_after(&self, n: usize) {
+            self.0.lock().bytes_left = Some(n);
+        }
+
         /// Changes the bytes of a file.
         pub fn edit(&self, name: &str, edit: impl FnOnce(&mut Vec<u8>)) {
             let mut state = self.0.lock();
@@ -226,12 +233,19 @@ pub mod memory {
     impl WriteFile for Open {
         fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
             let mut state = self.0.0.lock();
+            let room = state.bytes_left.unwrap_or(usize::MAX).min(bytes.len());
+            if let Some(left) = &mut state.bytes_left {
+                *left -= room;
+            }
             let stored = state
                 .files
                 .get_mut(&self.1)
                 .ok_or_else(|| missing(&self.1))?;
-            stored.bytes.extend_from_slice(bytes);
-            Ok(())
+            stored.bytes.extend_from_slice(&bytes[..room]);
+            match room == bytes.len() {
+                true => Ok(()),
+                false => Err(io::Error::new(io::ErrorKind::StorageFull, "no space left")),
+            }
         }
 
         fn sync(&mut self) -> io::Result<()> {

@@ -1,10 +1,29 @@
 //! What can go wrong in the hot tier.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use hesper_model::Window;
 
 use crate::series_table::IdCollision;
+
+/// What has no room for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// What waits for the disk.
+    Log,
+    /// All that the store holds in memory.
+    Memory,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Log => "the log's buffer is full, the disk is behind",
+            Self::Memory => "the memory for series and datapoints is full (--max-memory)",
+        })
+    }
+}
 
 /// An error of the hot tier.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +52,18 @@ pub enum HotError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A segment of the log is missing, or holds something that it should not.
+    #[error(
+        "{path}: damaged at byte {offset}: {what}; restore the file, or run 'hesper fsck --repair', which keeps a copy of it and gives up what cannot be read"
+    )]
+    DamagedLog {
+        /// The segment.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
     /// A file holds something that it should not.
     #[error(
         "{path}: damaged at byte {offset}: {what}; restore the file, or move it away and accept that its datapoints are lost"
@@ -53,21 +84,23 @@ pub enum HotError {
         /// The first failure.
         reason: String,
     },
-    /// More data arrives than the log can take.
-    #[error(
-        "the log's buffer is full ({limit_bytes} bytes are waiting for the disk); send again later"
-    )]
+    /// More data arrives than there is room for.
+    #[error("{what} ({limit_bytes} bytes); send again later")]
     Busy {
+        /// What is full.
+        what: Full,
         /// The limit.
         limit_bytes: usize,
     },
     /// The store holds as many series as it may.
     #[error(
-        "the store holds {limit} series, its limit (--max-series); publish fewer tag values or raise it"
+        "the store holds {held} series and takes no more ({setting}); publish fewer tag values or raise it"
     )]
     TooManySeries {
-        /// The limit.
-        limit: usize,
+        /// How many there are.
+        held: usize,
+        /// The setting that sets the limit.
+        setting: &'static str,
     },
     /// Two series with one id.
     #[error(transparent)]

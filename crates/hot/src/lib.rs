@@ -5,6 +5,7 @@
 //! everything, the normaliser's memory included. Knows no language and no network.
 
 pub mod batch;
+pub mod by_number;
 pub mod checkpoint;
 pub mod codec;
 pub mod directory;
@@ -14,6 +15,7 @@ pub mod fold;
 pub mod groups;
 pub mod log;
 pub mod normaliser;
+mod pages;
 pub mod scan;
 pub mod series_table;
 pub mod shard;

@@ -69,6 +69,29 @@ pub struct Normaliser {
     counter_heartbeat: i64,
 }
 
+/// A time as the rules see it: worked out once for all samples of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    time: i64,
+    /// The slot that ends at the time, or the one before it when the time is not on a boundary.
+    pub slot: Slot,
+    /// Milliseconds since the end of the slot.
+    offset: i64,
+}
+
+impl Moment {
+    /// True when a slot ends at the time.
+    pub const fn is_boundary(&self) -> bool {
+        self.offset == 0
+    }
+
+    /// The slot that the time rounds up to.
+    #[inline]
+    pub const fn rounded_up(&self) -> Slot {
+        Slot(self.slot.0 + (self.offset > 0) as i64)
+    }
+}
+
 impl Normaliser {
     /// The rules for a store of this step.
     pub fn new(step: Step) -> Self {
@@ -79,34 +102,93 @@ impl Normaliser {
         }
     }
 
+    /// A time as the rules see it.
+    #[inline]
+    pub fn moment(&self, time: Timestamp) -> Moment {
+        Moment {
+            time: time.0,
+            slot: Slot(time.0.div_euclid(self.step)),
+            offset: time.0.rem_euclid(self.step),
+        }
+    }
+
+    /// Takes a sample on a boundary that comes one step after the one before, also on a boundary: the value that the slot gets.
+    ///
+    /// `None` for any other sample, or one that is NaN: nothing has changed then, and [`Self::apply`] knows what to do. For those that it
+    /// takes it does what `apply` does.
+    #[inline(always)]
+    pub fn follow(
+        &self,
+        state: &mut NormaliserState,
+        source: DataSource,
+        moment: &Moment,
+        value: f64,
+    ) -> Option<f64> {
+        if value.is_nan() {
+            return None;
+        }
+        match source {
+            DataSource::Gauge | DataSource::Sum => {
+                if state.last != moment.slot.0 - 1 {
+                    return None;
+                }
+                state.last = moment.slot.0;
+                state.previous = state.carry;
+                state.carry = value;
+                Some(value)
+            }
+            DataSource::Rate => {
+                if state.last != moment.time - self.step || state.carry != 0.0 {
+                    return None;
+                }
+                state.last = moment.time;
+                Some(0.0 + value)
+            }
+            DataSource::Counter => {
+                let before = moment.time - self.step;
+                let change = value - state.previous;
+                if state.last != before
+                    || state.weighed != before
+                    || state.carry != 0.0
+                    || change.is_nan()
+                {
+                    return None;
+                }
+                state.last = moment.time;
+                state.weighed = moment.time;
+                state.previous = value;
+                let rate = if change <= 0.0 {
+                    0.0
+                } else {
+                    change / (self.step as f64 / 1000.0)
+                };
+                Some(0.0 + rate)
+            }
+        }
+    }
+
     /// Takes a sample and hands the values that slots get to `emit`, in the order of time.
     #[inline]
     pub fn apply(
         &self,
         state: &mut NormaliserState,
         source: DataSource,
-        time: Timestamp,
+        moment: &Moment,
         value: f64,
         mut emit: impl FnMut(Slot, f64),
     ) -> Normalised {
         match source {
             DataSource::Rate => {
-                let taken = self.weigh(
-                    &mut state.last,
-                    &mut state.carry,
-                    self.step,
-                    time.0,
-                    value,
-                    &mut emit,
-                );
+                let NormaliserState { last, carry, .. } = state;
+                let taken = self.weigh(last, carry, self.step, moment, value, &mut emit);
                 match taken {
                     Ok(()) => Normalised::Taken,
                     Err(ignored) => ignored,
                 }
             }
-            DataSource::Counter => self.change(state, time.0, value, &mut emit),
-            DataSource::Sum => self.bucket(state, time.0, value, add_nan, &mut emit),
-            DataSource::Gauge => self.bucket(state, time.0, value, max_nan, &mut emit),
+            DataSource::Counter => self.change(state, moment, value, &mut emit),
+            DataSource::Sum => self.bucket(state, moment, value, add_nan, &mut emit),
+            DataSource::Gauge => self.bucket(state, moment, value, max_nan, &mut emit),
         }
     }
 
@@ -117,19 +199,19 @@ impl Normaliser {
         last: &mut i64,
         carry: &mut f64,
         heartbeat: i64,
-        time: i64,
+        moment: &Moment,
         value: f64,
         emit: &mut impl FnMut(Slot, f64),
     ) -> Result<(), Normalised> {
         let step = self.step;
+        let Moment { time, offset, .. } = *moment;
+        let slot = moment.slot.0;
         if time <= *last {
             return Err(match time == *last {
                 true => Normalised::Duplicate,
                 false => Normalised::Late,
             });
         }
-        let slot = time.div_euclid(step);
-        let offset = time.rem_euclid(step);
         let share = |millis: i64| value * (millis as f64 / step as f64);
         if *last == NEVER || time.saturating_sub(*last) > heartbeat {
             if offset == 0 {
@@ -140,7 +222,12 @@ impl Normaliser {
                 *carry = share(offset);
             }
         } else {
-            let last_slot = last.div_euclid(step);
+            // Within a step it needs no division.
+            let last_slot = match time - *last {
+                since if since <= offset => slot,
+                since if since <= offset + step => slot - 1,
+                _ => last.div_euclid(step),
+            };
             if slot == last_slot {
                 *carry += share(time - *last);
             } else {
@@ -160,10 +247,11 @@ impl Normaliser {
     fn change(
         &self,
         state: &mut NormaliserState,
-        time: i64,
+        moment: &Moment,
         total: f64,
         emit: &mut impl FnMut(Slot, f64),
     ) -> Normalised {
+        let time = moment.time;
         let (last, before) = (state.last, state.previous);
         state.last = time;
         state.previous = total;
@@ -177,36 +265,24 @@ impl Normaliser {
         } else {
             change / (millis as f64 / 1000.0)
         };
-        match self.weigh(
-            &mut state.weighed,
-            &mut state.carry,
-            self.counter_heartbeat,
-            time,
-            rate,
-            emit,
-        ) {
+        let heartbeat = self.counter_heartbeat;
+        let NormaliserState { weighed, carry, .. } = state;
+        match self.weigh(weighed, carry, heartbeat, moment, rate, emit) {
             Ok(()) => Normalised::Taken,
             Err(ignored) => ignored,
         }
-    }
-
-    /// The slot that a time rounds up to.
-    #[inline]
-    pub fn slot_of(&self, time: Timestamp) -> Slot {
-        let step = Step::from_millis(self.step).expect("above zero");
-        Slot(time.ceil(step).0 / self.step)
     }
 
     /// Combines the samples of a slot; the slot that a time rounds up to, while it is the current or the previous one.
     fn bucket(
         &self,
         state: &mut NormaliserState,
-        time: i64,
+        moment: &Moment,
         value: f64,
         combine: impl Fn(f64, f64) -> f64,
         emit: &mut impl FnMut(Slot, f64),
     ) -> Normalised {
-        let slot = self.slot_of(Timestamp(time)).0;
+        let slot = moment.rounded_up().0;
         if state.last == NEVER || slot > state.last {
             state.previous = if state.last != NEVER && slot == state.last + 1 {
                 state.carry
@@ -242,15 +318,10 @@ mod tests {
         let mut state = NormaliserState::default();
         let mut slots = std::collections::BTreeMap::new();
         for &(secs, value) in samples {
-            normaliser.apply(
-                &mut state,
-                source,
-                Timestamp::from_secs(secs),
-                value,
-                |s, v| {
-                    slots.insert(s.0, v);
-                },
-            );
+            let moment = normaliser.moment(Timestamp::from_secs(secs));
+            normaliser.apply(&mut state, source, &moment, value, |s, v| {
+                slots.insert(s.0, v);
+            });
         }
         slots.into_iter().collect()
     }
@@ -279,8 +350,8 @@ mod tests {
         let normaliser = Normaliser::new(MINUTE);
         let mut state = NormaliserState::default();
         let mut apply = |secs, value| {
-            let time = Timestamp::from_secs(secs);
-            normaliser.apply(&mut state, DataSource::Rate, time, value, |_, _| {})
+            let moment = normaliser.moment(Timestamp::from_secs(secs));
+            normaliser.apply(&mut state, DataSource::Rate, &moment, value, |_, _| {})
         };
         assert_eq!(apply(120, 1.0), Normalised::Taken);
         assert_eq!(apply(120, 5.0), Normalised::Duplicate);
@@ -329,6 +400,18 @@ mod tests {
         assert_eq!(stored, [(1, 50.0), (3, 2.0), (4, 1.0)]);
     }
 
+    fn value() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            8 => 0.0f64..1000.0,
+            1 => prop::sample::select(vec![-0.0, 0.0, -5.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN]),
+        ]
+    }
+
+    fn bits(state: &NormaliserState) -> (i64, i64, u64, u64) {
+        let (last, weighed, carry, previous) = (*state).into();
+        (last, weighed, carry.to_bits(), previous.to_bits())
+    }
+
     proptest! {
         #[test]
         fn a_rate_keeps_the_total_while_samples_keep_coming(
@@ -342,12 +425,41 @@ mod tests {
             let mut time = 1_000_000i64;
             for gap in gaps {
                 time += gap;
-                normaliser.apply(&mut state, DataSource::Rate, Timestamp(time), value, |s, v| {
+                let moment = normaliser.moment(Timestamp(time));
+                normaliser.apply(&mut state, DataSource::Rate, &moment, value, |s, v| {
                     slots.insert(s, v);
                 });
             }
             for (_, v) in slots.into_iter().skip(1) {
                 prop_assert!((v - value).abs() < 1e-9 * value, "{v} instead of {value}");
+            }
+        }
+
+        #[test]
+        fn what_follows_is_taken_by_the_same_rules(
+            samples in prop::collection::vec((0i64..40, prop_oneof![3 => Just(0), 1 => -1i64..30_000], value()), 1..60),
+            source in 0u8..4,
+        ) {
+            let source = DataSource::from_number(source).expect("four sources");
+            let normaliser = Normaliser::new(MINUTE);
+            let (mut by_rules, mut following) = (NormaliserState::default(), NormaliserState::default());
+            let mut slot = 0;
+            for (advance, offset, value) in samples {
+                // Mostly one slot on.
+                slot += if advance < 35 { 1 } else { advance - 37 };
+                let moment = normaliser.moment(Timestamp(slot * 60_000 + offset));
+                let mut emitted = Vec::new();
+                normaliser.apply(&mut by_rules, source, &moment, value, |s, v| emitted.push((s, v.to_bits())));
+                let follows = moment.is_boundary().then(|| normaliser.follow(&mut following, source, &moment, value));
+                match follows.flatten() {
+                    Some(v) => {
+                        prop_assert_eq!(&emitted, &[(moment.slot, v.to_bits())]);
+                    }
+                    None => {
+                        normaliser.apply(&mut following, source, &moment, value, |_, _| {});
+                    }
+                }
+                prop_assert_eq!(bits(&by_rules), bits(&following));
             }
         }
 
@@ -361,8 +473,8 @@ mod tests {
             let mut state = NormaliserState::default();
             for (time, value) in samples {
                 // Times are limited as the validation limits them.
-                let time = Timestamp(time / 4);
-                normaliser.apply(&mut state, source, time, value, |_, _| {});
+                let moment = normaliser.moment(Timestamp(time / 4));
+                normaliser.apply(&mut state, source, &moment, value, |_, _| {});
             }
         }
     }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use hesper_model::data_source::DSTYPE;
 use hesper_model::{DataSource, ItemId, SeriesId, Tags};
 use roaring::RoaringBitmap;
 
+use crate::by_number::{ByNumber, CHUNK};
 use crate::symbols::{Symbol, Symbols};
 
 /// The number of a series in its shard. Never given to another series while the process lives.
@@ -33,39 +34,67 @@ const fn hash(id: SeriesId) -> u64 {
 }
 
 /// All series of a shard.
-#[derive(Default)]
 pub struct SeriesTable {
     /// Found by the low half of the id; the id itself is in the row.
     by_id: HashTable<SeriesRef>,
-    rows: Vec<Row>,
-    /// Keys and values of all series, one after another.
-    pairs: Vec<(Symbol, Symbol)>,
+    rows: ByNumber<Row>,
+    /// By series: [`UNKNOWN`], or one more than the number of its data source. Apart from the rows: it is all that a datapoint needs.
+    sources: ByNumber<u8>,
+    /// The number of the next series.
+    next: u32,
+    /// The values of all series, one after another, each in the order of its keys.
+    values: Vec<Symbol>,
+    /// The keys of series, in the order of their text. Most series share them with many.
+    key_sets: Vec<Box<[Symbol]>>,
+    key_set_numbers: HashMap<Box<[Symbol]>, u32>,
+    /// Bytes of the keys in one of the two.
+    key_bytes: usize,
     live: usize,
 }
+
+/// The source of a number that belongs to no known series.
+const UNKNOWN: u8 = 0;
 
 #[derive(Clone, Copy)]
 struct Row {
     id: SeriesId,
     /// The first bytes of the item id, which decide its order.
     item_prefix: u64,
-    first_pair: u32,
-    pairs: u16,
-    source: DataSource,
-    live: bool,
+    first_value: u32,
+    key_set: u32,
 }
 
 impl Row {
-    const DEAD: Self = Self {
+    const EMPTY: Self = Self {
         id: SeriesId(0),
         item_prefix: 0,
-        first_pair: 0,
-        pairs: 0,
-        source: DataSource::Rate,
-        live: false,
+        first_value: 0,
+        key_set: 0,
     };
 }
 
+impl Default for SeriesTable {
+    fn default() -> Self {
+        Self {
+            by_id: HashTable::new(),
+            rows: ByNumber::new(Row::EMPTY),
+            sources: ByNumber::new(UNKNOWN),
+            next: 0,
+            values: Vec::new(),
+            key_sets: Vec::new(),
+            key_set_numbers: HashMap::new(),
+            key_bytes: 0,
+            live: 0,
+        }
+    }
+}
+
 impl SeriesTable {
+    fn row(&self, series: SeriesRef) -> &Row {
+        let row = self.rows.get(series.0);
+        row.expect("the series is known")
+    }
+
     /// The number of a series that is known.
     ///
     /// # Errors
@@ -76,14 +105,15 @@ impl SeriesTable {
         id: SeriesId,
         tags: &Tags,
     ) -> Result<Option<SeriesRef>, IdCollision> {
-        let Some(&series) = self.by_id.find(hash(id), |s| self.rows[s.index()].id == id) else {
+        let Some(&series) = self.by_id.find(hash(id), |s| self.row(*s).id == id) else {
             return Ok(None);
         };
-        let same = self.pairs(series).len() == tags.len()
-            && self
-                .text_pairs(symbols, series)
-                .zip(tags.iter())
-                .all(|((k, v), (key, value))| **k == *key && **v == *value);
+        let mut pairs = self.text_pairs(symbols, series);
+        let same = pairs.len() == tags.len()
+            && tags.iter().all(|(key, value)| {
+                let pair = pairs.next();
+                pair.is_some_and(|(k, v)| **k == *key && **v == *value)
+            });
         if same {
             Ok(Some(series))
         } else {
@@ -96,7 +126,7 @@ impl SeriesTable {
 
     /// Adds a series that is not known yet and gives its number.
     pub fn insert(&mut self, symbols: &Symbols, id: SeriesId, tags: &Tags) -> SeriesRef {
-        let series = SeriesRef(self.rows.len() as u32);
+        let series = SeriesRef(self.next);
         self.insert_at(symbols, series, id, tags);
         series
     }
@@ -104,78 +134,125 @@ impl SeriesTable {
     /// Adds a series under the number it had before, which is not below the numbers already given.
     pub fn insert_at(&mut self, symbols: &Symbols, series: SeriesRef, id: SeriesId, tags: &Tags) {
         self.reserve_numbers(series.0 + 1);
-        let first_pair = self.pairs.len() as u32;
-        for (k, v) in tags.iter() {
-            self.pairs.push((symbols.intern(k), symbols.intern(v)));
-        }
+        let keys: Vec<Symbol> = tags.iter().map(|(k, _)| symbols.intern(k)).collect();
+        let key_set = match self.key_set_numbers.get(&keys[..]) {
+            Some(number) => *number,
+            None => self.add_key_set(keys),
+        };
+        let first_value = self.values.len() as u32;
+        make_room(&mut self.values, tags.len());
+        let values = tags.iter().map(|(_, v)| symbols.intern(v));
+        self.values.extend(values);
         let item = ItemId::of(tags);
         let prefix = item.0.first_chunk().expect("20 bytes");
-        self.rows[series.index()] = Row {
+        *self.rows.get_mut(series.0) = Row {
             id,
             item_prefix: u64::from_be_bytes(*prefix),
-            first_pair,
-            pairs: tags.len() as u16,
-            source: DataSource::of_tag(tags.get(DSTYPE)),
-            live: true,
+            first_value,
+            key_set,
         };
+        *self.sources.get_mut(series.0) = DataSource::of_tag(tags.get(DSTYPE)) as u8 + 1;
         let rows = &self.rows;
         self.by_id
-            .insert_unique(hash(id), series, |s| hash(rows[s.index()].id));
+            .insert_unique(hash(id), series, |s| hash_of(rows, *s));
         self.live += 1;
+    }
+
+    fn add_key_set(&mut self, keys: Vec<Symbol>) -> u32 {
+        let number = self.key_sets.len() as u32;
+        let keys: Box<[Symbol]> = keys.into();
+        self.key_bytes += size_of_val(&*keys) + size_of::<Box<[Symbol]>>();
+        self.key_sets.push(keys.clone());
+        self.key_set_numbers.insert(keys, number);
+        number
     }
 
     /// Makes the next series get at least this number.
     pub fn reserve_numbers(&mut self, next: u32) {
-        if self.rows.len() < next as usize {
-            self.rows.resize(next as usize, Row::DEAD);
-        }
+        self.next = self.next.max(next);
     }
 
-    /// Forgets series. Their numbers stay unused.
-    pub fn remove(&mut self, series: &RoaringBitmap) {
+    /// Forgets series. Their numbers stay unused. Gives a number of each chunk (see [`ByNumber`]) in which no series is known any more.
+    pub fn remove(&mut self, series: &RoaringBitmap) -> Vec<u32> {
+        let mut chunks: Vec<u32> = Vec::new();
         for number in series {
-            let row = &mut self.rows[number as usize];
-            if !row.live {
+            if !self.is_live(SeriesRef(number)) {
                 continue;
             }
-            row.live = false;
+            *self.sources.get_mut(number) = UNKNOWN;
             self.live -= 1;
-            let gone = self.by_id.find_entry(hash(row.id), |s| s.0 == number);
+            let id = self.row(SeriesRef(number)).id;
+            let gone = self.by_id.find_entry(hash(id), |s| s.0 == number);
             if let Ok(entry) = gone {
                 entry.remove();
             }
+            let first = number - number % CHUNK as u32;
+            if chunks.last() != Some(&first) {
+                chunks.push(first);
+            }
         }
-        self.drop_dead_pairs();
+        chunks.retain(|first| (0..CHUNK as u32).all(|n| !self.is_live(SeriesRef(first + n))));
+        for first in &chunks {
+            self.rows.drop_chunk(*first);
+            self.sources.drop_chunk(*first);
+        }
+        self.drop_dead_values();
+        chunks
     }
 
     /// Gives back the room of forgotten series once they hold most of it.
-    fn drop_dead_pairs(&mut self) {
-        let used: usize = self
-            .rows
-            .iter()
-            .filter(|r| r.live)
-            .map(|r| r.pairs as usize)
-            .sum();
-        if used * 2 > self.pairs.len() {
-            return;
+    fn drop_dead_values(&mut self) {
+        let used: usize = self.iter().map(|s| self.keys(s).len()).sum();
+        if used * 2 <= self.values.len() {
+            self.renumber(|symbol| symbol);
         }
-        let mut kept = Vec::with_capacity(used);
-        for row in self.rows.iter_mut().filter(|r| r.live) {
-            let from = row.first_pair as usize;
-            row.first_pair = kept.len() as u32;
-            kept.extend_from_slice(&self.pairs[from..from + row.pairs as usize]);
+    }
+
+    /// Gives the keys and values of known series other numbers, and gives back the room of forgotten ones.
+    pub fn renumber(&mut self, mut number: impl FnMut(Symbol) -> Symbol) {
+        let used = self.iter().map(|s| self.keys(s).len()).sum();
+        let known: Vec<SeriesRef> = self.iter().collect();
+        let mut values = Vec::with_capacity(used);
+        let old_sets = std::mem::take(&mut self.key_sets);
+        self.key_set_numbers = HashMap::new();
+        self.key_bytes = 0;
+        let mut set_numbers: Vec<Option<u32>> = vec![None; old_sets.len()];
+        for series in known {
+            let Row {
+                first_value,
+                key_set,
+                ..
+            } = *self.row(series);
+            let keys = &old_sets[key_set as usize];
+            let kept = match set_numbers[key_set as usize] {
+                Some(number) => number,
+                None => {
+                    let keys = keys.iter().map(|k| number(*k));
+                    self.add_key_set(keys.collect())
+                }
+            };
+            set_numbers[key_set as usize] = Some(kept);
+            let row = self.rows.get_mut(series.0);
+            row.key_set = kept;
+            row.first_value = values.len() as u32;
+            let old = &self.values[first_value as usize..][..keys.len()];
+            values.extend(old.iter().map(|v| number(*v)));
         }
-        self.pairs = kept;
+        self.values = values;
+        let rows = &self.rows;
+        self.by_id.shrink_to_fit(|s| hash_of(rows, *s));
     }
 
     /// True when the number belongs to a series that is known.
+    #[inline]
     pub fn is_live(&self, series: SeriesRef) -> bool {
-        self.rows.get(series.index()).is_some_and(|r| r.live)
+        let source = self.sources.get(series.0);
+        source.is_some_and(|s| *s != UNKNOWN)
     }
 
     /// Numbers given out so far; every number is below.
     pub fn capacity(&self) -> usize {
-        self.rows.len()
+        self.next as usize
     }
 
     /// Series that are known.
@@ -190,35 +267,58 @@ impl SeriesTable {
 
     /// The known series, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = SeriesRef> + '_ {
-        let live = self.rows.iter().enumerate().filter(|(_, r)| r.live);
-        live.map(|(i, _)| SeriesRef(i as u32))
+        self.sources.chunks().flat_map(|(first, sources)| {
+            let numbered = (first..).zip(sources);
+            numbered
+                .filter(|(_, source)| **source != UNKNOWN)
+                .map(|(number, _)| SeriesRef(number))
+        })
     }
 
     /// The 128-bit id of a series.
     pub fn id(&self, series: SeriesRef) -> SeriesId {
-        self.rows[series.index()].id
+        self.row(series).id
     }
 
     /// The first eight bytes of the item id, big-endian: compares as the item id does.
     pub fn item_prefix(&self, series: SeriesRef) -> u64 {
-        self.rows[series.index()].item_prefix
+        self.row(series).item_prefix
     }
 
-    /// How the samples of a series are read.
+    /// How the samples of a series are read; `None` when it is not known.
+    #[inline]
+    pub fn source_of(&self, series: SeriesRef) -> Option<DataSource> {
+        let source = self.sources.get(series.0)?;
+        DataSource::from_number(source.wrapping_sub(1))
+    }
+
+    /// How the samples of a known series are read.
     pub fn source(&self, series: SeriesRef) -> DataSource {
-        self.rows[series.index()].source
+        self.source_of(series).unwrap_or(DataSource::Rate)
+    }
+
+    fn keys(&self, series: SeriesRef) -> &[Symbol] {
+        &self.key_sets[self.row(series).key_set as usize]
+    }
+
+    fn values(&self, series: SeriesRef) -> &[Symbol] {
+        let first = self.row(series).first_value as usize;
+        &self.values[first..][..self.keys(series).len()]
     }
 
     /// The tags of a series as symbols, in the order of the keys' text.
-    pub fn pairs(&self, series: SeriesRef) -> &[(Symbol, Symbol)] {
-        let row = &self.rows[series.index()];
-        &self.pairs[row.first_pair as usize..][..row.pairs as usize]
+    pub fn pairs(
+        &self,
+        series: SeriesRef,
+    ) -> impl ExactSizeIterator<Item = (Symbol, Symbol)> + Clone + '_ {
+        let keys = self.keys(series).iter().copied();
+        keys.zip(self.values(series).iter().copied())
     }
 
     /// The value of a key.
     pub fn value(&self, series: SeriesRef, key: Symbol) -> Option<Symbol> {
-        let pair = self.pairs(series).iter().find(|(k, _)| *k == key);
-        pair.map(|(_, v)| *v)
+        let place = self.keys(series).iter().position(|k| *k == key)?;
+        Some(self.values(series)[place])
     }
 
     /// The tags of a series as text, in the order of the keys.
@@ -227,8 +327,8 @@ impl SeriesTable {
         symbols: &'a Symbols,
         series: SeriesRef,
     ) -> impl ExactSizeIterator<Item = (&'a Arc<str>, &'a Arc<str>)> + Clone {
-        let pairs = self.pairs(series).iter();
-        pairs.map(|(k, v)| (symbols.text(*k), symbols.text(*v)))
+        let pairs = self.pairs(series);
+        pairs.map(|(k, v)| (symbols.text(k), symbols.text(v)))
     }
 
     /// The tags of a series.
@@ -236,6 +336,27 @@ impl SeriesTable {
         self.text_pairs(symbols, series)
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect()
+    }
+
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        self.by_id.allocation_size()
+            + self.rows.size_bytes()
+            + self.sources.size_bytes()
+            + self.values.capacity() * size_of::<Symbol>()
+            + 2 * self.key_bytes
+            + self.key_set_numbers.allocation_size()
+    }
+}
+
+fn hash_of(rows: &ByNumber<Row>, series: SeriesRef) -> u64 {
+    hash(rows.get(series.0).expect("the series is known").id)
+}
+
+/// Makes room for more elements, an eighth of what there is at least: to double would leave half of it unused.
+fn make_room<T>(vec: &mut Vec<T>, more: usize) {
+    if vec.capacity() - vec.len() < more {
+        vec.reserve_exact(more.max(vec.len() / 8).max(8));
     }
 }
 

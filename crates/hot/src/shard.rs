@@ -2,24 +2,27 @@
 //!
 //! Plain state, driven by the records of the log alone: what is done here to a live record is done again to the same record at replay.
 
+mod writing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use hesper_model::aggregate::{add_nan, max_nan};
-use hesper_model::{DataSource, SeriesId, Slot, Tags, Timestamp, Window};
+use hesper_model::{Block, SeriesId, Slot, Tags, Timestamp, Window};
 use roaring::RoaringBitmap;
 
+use crate::by_number::ByNumber;
 use crate::codec::Codec;
-use crate::feed::Feeds;
+use crate::feed::{FIRST_FEED, Feeds};
 use crate::log::record::{ClientId, Run, Samples};
 use crate::normaliser::{Normalised, Normaliser, NormaliserState};
 use crate::series_table::{SeriesRef, SeriesTable};
+use crate::store::MemoryStats;
 use crate::symbols::Symbols;
 use crate::tag_index::TagIndex;
-use crate::window::open::OpenColumns;
 use crate::window::sealed::SeriesOrder;
 use crate::window::{FlushId, ShardWindow};
+use writing::Writing;
 
 /// A client that was not heard of for so long is forgotten; a batch that it sends again after that counts again.
 const CLIENT_MEMORY_MILLIS: i64 = 24 * 3600 * 1000;
@@ -48,12 +51,11 @@ pub struct Applied {
 
 impl Applied {
     #[inline]
-    fn count(&mut self, outcome: Option<Normalised>) {
+    fn count(&mut self, outcome: Normalised) {
         match outcome {
-            Some(Normalised::Taken) => self.taken += 1,
-            Some(Normalised::Late) => self.late += 1,
-            Some(Normalised::Duplicate) => self.duplicate += 1,
-            None => {}
+            Normalised::Taken => self.taken += 1,
+            Normalised::Late => self.late += 1,
+            Normalised::Duplicate => self.duplicate += 1,
         }
     }
 }
@@ -75,17 +77,18 @@ pub struct ShardRules<'a> {
     pub codec: &'a Codec,
     /// True when history holds anything of a window: what memory makes for it from now on is not all there is.
     pub in_history: &'a dyn Fn(Window) -> bool,
+    /// True while the log is read back: whole windows come then, also those that history holds.
+    pub replaying: bool,
 }
 
 /// A shard.
-#[derive(Default)]
 pub struct Shard {
     /// The series.
     pub table: SeriesTable,
     /// Their index, by the number of the series.
     pub index: TagIndex,
     /// The normaliser's memory, by the number of the series.
-    pub normaliser: Vec<NormaliserState>,
+    pub normaliser: ByNumber<NormaliserState>,
     /// The ways into series that gather.
     pub feeds: Feeds,
     /// Values of sealed windows that gathering has changed. They are to be logged as back-fill: at replay the sealed window may be in history
@@ -97,6 +100,24 @@ pub struct Shard {
     pub clients: HashMap<ClientId, ClientProgress>,
     /// The order of the window that was sealed last.
     order: Option<Arc<SeriesOrder>>,
+    /// Bytes that open columns have grown by since somebody asked.
+    grown: usize,
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self {
+            table: SeriesTable::default(),
+            index: TagIndex::default(),
+            normaliser: ByNumber::new(NormaliserState::default()),
+            feeds: Feeds::default(),
+            regathered: Vec::new(),
+            windows: BTreeMap::new(),
+            clients: HashMap::new(),
+            order: None,
+            grown: 0,
+        }
+    }
 }
 
 impl Shard {
@@ -106,10 +127,6 @@ impl Shard {
         self.table.insert_at(symbols, series, id, tags);
         let pairs = self.table.text_pairs(symbols, series);
         self.index.insert(series.0, pairs);
-        let capacity = self.table.capacity();
-        if self.normaliser.len() < capacity {
-            self.normaliser.resize(capacity, NormaliserState::default());
-        }
     }
 
     /// True when a batch of the client took effect here before.
@@ -147,32 +164,7 @@ impl Shard {
             };
             self.clients.insert(samples.client, progress);
         }
-        let gathers = !self.feeds.is_empty();
-        let mut cursor = Cursor::new(&mut self.windows, rules, samples.received);
-        for (i, (&series, &value)) in samples.series.iter().zip(&samples.values).enumerate() {
-            if gathers && (series.is_feed() || self.feeds.gathers(series)) {
-                let gathering = Gathering {
-                    table: &self.table,
-                    feeds: &mut self.feeds,
-                    regathered: &mut self.regathered,
-                };
-                let gathered = gathering.take(&mut cursor, series, samples.time(i), value);
-                applied.count(gathered);
-                continue;
-            }
-            if !self.table.is_live(series) {
-                continue;
-            }
-            let normalised = rules.normaliser.apply(
-                &mut self.normaliser[series.index()],
-                self.table.source(series),
-                samples.time(i),
-                value,
-                |slot, value| cursor.write(series, slot, value),
-            );
-            applied.count(Some(normalised));
-        }
-        drop(cursor);
+        Writing::new(self, rules, samples.received).apply(samples, &mut applied);
         self.read_regathered();
         applied
     }
@@ -189,12 +181,47 @@ impl Shard {
 
     /// Writes declared back-fill: values of slots, past the normaliser.
     pub fn apply_load(&mut self, rules: &ShardRules<'_>, received: Timestamp, runs: &[Run]) {
-        let mut cursor = Cursor::new(&mut self.windows, rules, received);
-        for run in runs.iter().filter(|r| self.table.is_live(r.series)) {
+        let mut writing = Writing::new(self, rules, received);
+        for run in runs {
             for (slot, value) in (run.first.0..).zip(&run.values) {
-                cursor.write(run.series, Slot(slot), *value);
+                writing.load(run.series, Slot(slot), *value);
             }
         }
+    }
+
+    /// Writes blocks of a window, past the normaliser.
+    pub fn apply_blocks(
+        &mut self,
+        rules: &ShardRules<'_>,
+        received: Timestamp,
+        window: Window,
+        blocks: &[(SeriesRef, Block)],
+    ) {
+        let mut writing = Writing::new(self, rules, received);
+        for (series, block) in blocks {
+            for (slot, value) in (window.first_slot().0..).zip(block.0) {
+                writing.load(*series, Slot(slot), value);
+            }
+        }
+    }
+
+    /// Seals a window's open columns for a flush of which history is known to hold all.
+    pub fn drop_flushed(
+        &mut self,
+        symbols: &Symbols,
+        codec: &Codec,
+        window: Window,
+        flush: FlushId,
+    ) {
+        match self.windows.get_mut(&window) {
+            // Sealed, it would be dropped at once.
+            Some(part) if !part.complete && part.unflushed.is_empty() => {
+                part.open = None;
+                part.sealed = None;
+            }
+            _ => _ = self.seal(symbols, codec, window, flush),
+        }
+        self.flushed(flush);
     }
 
     /// Seals a window's open columns for a flush; false when there is nothing to seal.
@@ -260,14 +287,47 @@ impl Shard {
     /// Lets series and feeds go.
     pub fn forget(&mut self, numbers: &RoaringBitmap) {
         self.feeds.remove(numbers);
-        let series: RoaringBitmap = numbers
-            .iter()
-            .filter(|n| !SeriesRef(*n).is_feed())
-            .collect();
-        self.table.remove(&series);
-        self.index.remove(&series);
+        let mut series = numbers.clone();
+        series.remove_range(FIRST_FEED..);
         for number in &series {
-            self.normaliser[number as usize] = NormaliserState::default();
+            // Not to make a chunk only to empty it.
+            if self.normaliser.get(number).is_some() {
+                *self.normaliser.get_mut(number) = NormaliserState::default();
+            }
+        }
+        for chunk in self.table.remove(&series) {
+            self.normaliser.drop_chunk(chunk);
+        }
+        self.index.remove(&series);
+    }
+
+    /// Bytes that open columns have grown by since this was asked last.
+    pub fn take_grown(&mut self) -> usize {
+        std::mem::take(&mut self.grown)
+    }
+
+    /// Adds what is held in memory.
+    pub fn add_memory(&self, stats: &mut MemoryStats) {
+        stats.table_bytes += self.table.size_bytes();
+        stats.index_bytes += self.index.size_bytes();
+        stats.normaliser_bytes += self.normaliser.size_bytes();
+        stats.feed_bytes += self.feeds.size_bytes();
+        stats.client_bytes += self.clients.allocation_size();
+        stats.shard_windows += self.windows.len();
+        // Windows share orders: each counts once.
+        let mut orders: Vec<*const SeriesOrder> = Vec::new();
+        for part in self.windows.values() {
+            let (open, sealed) = part.size_bytes();
+            stats.open_bytes += open;
+            stats.sealed_bytes += sealed;
+            let unflushed = part.unflushed.iter().map(|(_, blocks)| blocks);
+            for blocks in part.sealed.iter().chain(unflushed) {
+                let order = Arc::as_ptr(blocks.order());
+                if !orders.contains(&order) {
+                    orders.push(order);
+                    stats.order_bytes += blocks.order().size_bytes();
+                }
+            }
         }
     }
 
@@ -286,157 +346,4 @@ fn sort_key(table: &SeriesTable, symbols: &Symbols, series: SeriesRef) -> Vec<u8
         &mut key,
     );
     key
-}
-
-/// What a sample that is gathered changes, beside windows.
-struct Gathering<'a> {
-    table: &'a SeriesTable,
-    feeds: &'a mut Feeds,
-    regathered: &'a mut Vec<Run>,
-}
-
-impl Gathering<'_> {
-    /// Brings a sample into the series that gathers: that of a feed, or the series itself. `None` when it is not known.
-    fn take(
-        self,
-        cursor: &mut Cursor<'_>,
-        series: SeriesRef,
-        time: Timestamp,
-        value: f64,
-    ) -> Option<Normalised> {
-        let mut feed = match series.is_feed() {
-            true => Some(self.feeds.get_mut(series)?),
-            false => None,
-        };
-        let target = feed.as_ref().map_or(series, |f| f.way.target);
-        if !self.table.is_live(target) {
-            return None;
-        }
-        let combine = match self.table.source(target) {
-            DataSource::Gauge => max_nan,
-            _ => add_nan,
-        };
-        let (rules, mut known) = (cursor.rules, true);
-        let mut gather = |slot, value| {
-            known &= cursor.gather(target, slot, value, combine, self.regathered);
-        };
-        let normalised = match &mut feed {
-            Some(feed) if feed.way.is_of_one() => {
-                rules
-                    .normaliser
-                    .apply(&mut feed.state, feed.way.source, time, value, gather)
-            }
-            _ => {
-                gather(rules.normaliser.slot_of(time), value);
-                Normalised::Taken
-            }
-        };
-        Some(match known {
-            true => normalised,
-            false => Normalised::Late,
-        })
-    }
-}
-
-/// Writes to windows, holding on to the open columns of the last one: neighbours in a batch are neighbours in time.
-struct Cursor<'a> {
-    windows: &'a mut BTreeMap<Window, ShardWindow>,
-    rules: &'a ShardRules<'a>,
-    received: Timestamp,
-    held: Option<(Window, OpenColumns)>,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(
-        windows: &'a mut BTreeMap<Window, ShardWindow>,
-        rules: &'a ShardRules<'a>,
-        received: Timestamp,
-    ) -> Self {
-        Self {
-            windows,
-            rules,
-            received,
-            held: None,
-        }
-    }
-
-    #[inline]
-    fn write(&mut self, series: SeriesRef, slot: Slot, value: f64) {
-        if value.is_nan() {
-            return;
-        }
-        let window = slot.window();
-        match &mut self.held {
-            Some((held, open)) if *held == window => open.write(series, slot.position(), value),
-            _ => {
-                let mut open = self.switch(window);
-                open.write(series, slot.position(), value);
-                self.held = Some((window, open));
-            }
-        }
-    }
-
-    /// Combines a value with what the slot of a series holds. False, with nothing changed, when that is not known: what history holds of the
-    /// window, memory does not.
-    fn gather(
-        &mut self,
-        series: SeriesRef,
-        slot: Slot,
-        value: f64,
-        combine: fn(f64, f64) -> f64,
-        regathered: &mut Vec<Run>,
-    ) -> bool {
-        if value.is_nan() {
-            return true;
-        }
-        let (window, position) = (slot.window(), slot.position());
-        let part = self.windows.get(&window);
-        let open = match &self.held {
-            Some((held, open)) if *held == window => Some(open),
-            _ => part.and_then(|p| p.open.as_ref()),
-        };
-        let mut held = open.map_or(f64::NAN, |o| o.value(series, position));
-        if held.is_nan() {
-            let sealed = part.and_then(|p| p.sealed.as_ref());
-            let block = sealed.and_then(|s| s.block(series, self.rules.codec));
-            held = block.map_or(f64::NAN, |b| b.0[position]);
-            let complete =
-                part.map_or_else(|| !(self.rules.in_history)(window), |part| part.complete);
-            if held.is_nan() && !complete {
-                return false;
-            }
-            if sealed.is_some() {
-                regathered.push(Run {
-                    series,
-                    first: slot,
-                    values: Vec::new(),
-                });
-            }
-        }
-        self.write(series, slot, combine(held, value));
-        true
-    }
-
-    fn switch(&mut self, window: Window) -> OpenColumns {
-        self.put_back();
-        let part = self
-            .windows
-            .entry(window)
-            .or_insert_with(|| ShardWindow::new(!(self.rules.in_history)(window)));
-        part.last_write = part.last_write.max(self.received);
-        part.open.take().unwrap_or_default()
-    }
-
-    fn put_back(&mut self) {
-        if let Some((window, open)) = self.held.take() {
-            let part = self.windows.get_mut(&window);
-            part.expect("made when its columns were taken").open = Some(open);
-        }
-    }
-}
-
-impl Drop for Cursor<'_> {
-    fn drop(&mut self) {
-        self.put_back();
-    }
 }

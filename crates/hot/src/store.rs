@@ -24,6 +24,7 @@ use crate::HotError;
 use crate::batch::{Batch, SeriesHandle};
 use crate::codec::Codec;
 use crate::directory::Directory;
+use crate::error::Full;
 use crate::feed::{Feed, Way};
 use crate::groups::TooManyGroups;
 use crate::log::Lsn;
@@ -53,6 +54,8 @@ pub struct StoreOptions {
     pub max_series: usize,
     /// Open columns beyond this many bytes make old windows be sealed early.
     pub max_open_bytes: usize,
+    /// What the store may hold in memory: see [`MemoryStats::bytes`]. Beyond it batches are refused; from nine tenths of it on, new series.
+    pub max_memory_bytes: usize,
     /// Settings of the log.
     pub log: LogOptions,
 }
@@ -66,10 +69,14 @@ impl StoreOptions {
             hot_window_millis: 6 * 3600 * 1000,
             max_series: 10_000_000,
             max_open_bytes: 4 << 30,
+            max_memory_bytes: usize::MAX,
             log: LogOptions::default(),
         }
     }
 }
+
+/// What a new series is reckoned to hold until it is counted.
+const SERIES_BYTES: usize = 250;
 
 /// Counters of a store since it was opened.
 #[derive(Debug, Default)]
@@ -86,6 +93,8 @@ pub struct StoreStats {
     pub loaded: AtomicU64,
     /// Series refused because the store was full.
     pub series_refused: AtomicU64,
+    /// Batches refused because the memory was full.
+    pub memory_refused: AtomicU64,
     /// Series let go because no window held them.
     pub series_forgotten: AtomicU64,
 }
@@ -105,10 +114,15 @@ pub struct HotStore {
     directory: Arc<dyn Directory>,
     codec: Codec,
     normaliser: Normaliser,
-    symbols: Symbols,
+    /// To be locked after a shard, never before one.
+    symbols: RwLock<Symbols>,
     shards: Vec<RwLock<Shard>>,
     series: AtomicUsize,
     feeds: AtomicUsize,
+    /// Series that were let go since the symbols were last renumbered.
+    gone: AtomicUsize,
+    /// Bytes held: counted now and then, and what has come since.
+    memory: AtomicUsize,
     log: Arc<Log>,
     /// Ends with the store.
     _committer: Option<Committer>,
@@ -172,6 +186,7 @@ impl HotStore {
             normaliser: &self.normaliser,
             codec: &self.codec,
             in_history,
+            replaying: false,
         }
     }
 
@@ -187,7 +202,7 @@ impl HotStore {
         let id = SeriesId::of(tags);
         let number = id.shard(self.options.shards);
         let shard = self.shards[number as usize].read();
-        let series = shard.table.find(&self.symbols, id, tags)?;
+        let series = shard.table.find(&self.symbols.read(), id, tags)?;
         Ok(series.map(|series| SeriesHandle {
             shard: number,
             series,
@@ -197,7 +212,7 @@ impl HotStore {
     /// The place of a series, which is taken in now if it is new. It is visible to queries at once.
     ///
     /// # Errors
-    /// When the store is full, another series has the same id, or the log cannot be written.
+    /// When the store has all the series that it may or no memory for more, another series has the same id, or the log cannot be written.
     pub fn resolve(&self, tags: &Tags) -> Result<SeriesHandle, HotError> {
         let id = SeriesId::of(tags);
         let number = id.shard(self.options.shards);
@@ -206,27 +221,23 @@ impl HotStore {
             shard: number,
             series,
         };
-        if let Some(series) = lock.read().table.find(&self.symbols, id, tags)? {
+        if let Some(series) = lock.read().table.find(&self.symbols.read(), id, tags)? {
             return Ok(handle(series));
         }
         let mut shard = lock.write();
-        if let Some(series) = shard.table.find(&self.symbols, id, tags)? {
+        if let Some(series) = shard.table.find(&self.symbols.read(), id, tags)? {
             return Ok(handle(series));
         }
-        if self.series.load(Ordering::Relaxed) >= self.options.max_series {
-            self.stats.series_refused.fetch_add(1, Ordering::Relaxed);
-            return Err(HotError::TooManySeries {
-                limit: self.options.max_series,
-            });
-        }
+        self.check_series_room()?;
         let series = SeriesRef(shard.table.capacity() as u32);
         let mut framed = Vec::new();
         segment::put_record(&mut framed, Kind::Series as u8, |out| {
-            record::put_series(out, self.prefix(number), series, tags);
+            record::put_series(out, self.prefix(number), series, tags.iter());
         });
         self.log.append(&framed)?;
-        shard.add_series(&self.symbols, series, tags);
+        shard.add_series(&self.symbols.read(), series, tags);
         self.series.fetch_add(1, Ordering::Relaxed);
+        self.memory.fetch_add(SERIES_BYTES, Ordering::Relaxed);
         self.tell(|listener| listener.added(tags));
         Ok(handle(series))
     }
@@ -261,7 +272,8 @@ impl HotStore {
         }
         let held = self.series_count() + self.feeds.load(Ordering::Relaxed);
         let full = HotError::TooManySeries {
-            limit: self.options.max_series,
+            held,
+            setting: "--max-series",
         };
         let number = match shard.feeds.next() {
             Some(number) if !way.is_of_one() || held < self.options.max_series => number,
@@ -282,6 +294,39 @@ impl HotStore {
         self.feeds.load(Ordering::Relaxed)
     }
 
+    fn check_series_room(&self) -> Result<(), HotError> {
+        let held = self.series.load(Ordering::Relaxed);
+        // What is left is for the datapoints of those that are known.
+        let most = self.options.max_memory_bytes / 10 * 9;
+        let setting = if held >= self.options.max_series {
+            "--max-series"
+        } else if self.memory_bytes() >= most {
+            "--max-memory"
+        } else {
+            return Ok(());
+        };
+        self.stats.series_refused.fetch_add(1, Ordering::Relaxed);
+        Err(HotError::TooManySeries { held, setting })
+    }
+
+    fn check_room(&self) -> Result<(), HotError> {
+        self.log.check_room()?;
+        let limit_bytes = self.options.max_memory_bytes;
+        if self.memory_bytes() < limit_bytes {
+            return Ok(());
+        }
+        self.stats.memory_refused.fetch_add(1, Ordering::Relaxed);
+        Err(HotError::Busy {
+            what: Full::Memory,
+            limit_bytes,
+        })
+    }
+
+    /// Bytes held in memory, about: exact when [`Self::due`] or [`Self::evict`] was called last, and what has come since reckoned.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.load(Ordering::Relaxed) + self.log.waiting_bytes()
+    }
+
     /// True while the series of a handle is known. One that was let go has to be resolved again.
     pub fn is_live(&self, handle: SeriesHandle) -> bool {
         let shard = self.shards[handle.shard as usize].read();
@@ -294,10 +339,10 @@ impl HotStore {
     /// sequence took effect before changes nothing.
     ///
     /// # Errors
-    /// [`HotError::Busy`] and [`HotError::UnknownSeries`] before anything has changed; [`HotError::Poisoned`] when the log is
+    /// [`HotError::Busy`], when the log's buffer or the memory is full, and [`HotError::UnknownSeries`] before anything has changed; [`HotError::Poisoned`] when the log is
     /// broken, after which no datapoint of the batch counts as accepted.
     pub fn append(&self, batch: &Batch, scratch: &mut Vec<u8>) -> Result<Appended, HotError> {
-        self.log.check_room()?;
+        self.check_room()?;
         let _none_is_let_go = self.forgetting.read();
         for (number, samples) in batch.shards() {
             let shard = self.shards[number as usize].read();
@@ -311,6 +356,7 @@ impl HotStore {
         };
         let in_history = |window| self.history_holds(window);
         let rules = self.rules(&in_history);
+        let mut grown = 0;
         for (number, samples) in batch.shards() {
             let mut shard = self.shards[number as usize].write();
             if shard.is_repeated(samples.client, samples.sequence) {
@@ -325,6 +371,7 @@ impl HotStore {
             });
             done.lsn = done.lsn.max(self.log.append(scratch)?);
             done.applied += shard.apply_samples(&rules, samples);
+            grown += shard.take_grown();
             if !shard.regathered.is_empty() {
                 let runs = std::mem::take(&mut shard.regathered);
                 scratch.clear();
@@ -334,6 +381,7 @@ impl HotStore {
                 done.lsn = done.lsn.max(self.log.append(scratch)?);
             }
         }
+        self.memory.fetch_add(grown, Ordering::Relaxed);
         let add = |counter: &AtomicU64, n: u64| _ = counter.fetch_add(n, Ordering::Relaxed);
         add(&self.stats.taken, done.applied.taken);
         add(&self.stats.late, done.applied.late);
@@ -351,7 +399,7 @@ impl HotStore {
         rows: &[(SeriesHandle, Slot, Vec<f64>)],
         received: Timestamp,
     ) -> Result<(u64, Lsn), HotError> {
-        self.log.check_room()?;
+        self.check_room()?;
         let _none_is_let_go = self.forgetting.read();
         if !rows.iter().all(|(handle, ..)| self.is_live(*handle)) {
             return Err(HotError::UnknownSeries);
@@ -378,6 +426,7 @@ impl HotStore {
             });
             lsn = lsn.max(self.log.append(&framed)?);
             shard.apply_load(&rules, received, &runs);
+            self.memory.fetch_add(shard.take_grown(), Ordering::Relaxed);
         }
         self.stats.loaded.fetch_add(datapoints, Ordering::Relaxed);
         Ok((datapoints, lsn))
@@ -394,7 +443,7 @@ impl HotStore {
         found: &mut PartialScan,
     ) -> Result<(), TooManyGroups> {
         let shard = self.shards[number as usize].read();
-        let sealed = shard.scan(number, &self.symbols, &self.codec, request, found)?;
+        let sealed = shard.scan(number, &self.symbols.read(), &self.codec, request, found)?;
         drop(shard);
         sealed.fold(&self.codec, found);
         Ok(())

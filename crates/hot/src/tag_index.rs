@@ -3,6 +3,8 @@
 //! A position is whatever the owner numbers: the series of a shard, the rows of a history file. Positions are added one by one and
 //! are found at once.
 
+mod positions;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -11,7 +13,12 @@ use std::sync::Arc;
 use hesper_model::{TagPattern, TagQuery};
 use roaring::RoaringBitmap;
 
-/// Bitmaps of positions by tag.
+use positions::{Positions, bitmap_bytes};
+
+/// Bytes of a key or value in its tree: nodes are filled to two thirds.
+const ENTRY_BYTES: usize = (size_of::<Arc<str>>() + size_of::<Positions>()) * 3 / 2;
+
+/// Sets of positions by tag.
 #[derive(Default)]
 pub struct TagIndex {
     all: RoaringBitmap,
@@ -21,7 +28,9 @@ pub struct TagIndex {
 #[derive(Default)]
 struct KeyIndex {
     present: RoaringBitmap,
-    values: BTreeMap<Arc<str>, RoaringBitmap>,
+    values: BTreeMap<Arc<str>, Positions>,
+    /// Bytes held by the sets of the values, about.
+    bytes: usize,
 }
 
 impl TagIndex {
@@ -37,15 +46,7 @@ impl TagIndex {
                 Some(index) => index,
                 None => self.keys.entry(key.clone()).or_default(),
             };
-            index.present.insert(position);
-            match index.values.get_mut(value) {
-                Some(bitmap) => _ = bitmap.insert(position),
-                None => {
-                    index
-                        .values
-                        .insert(value.clone(), RoaringBitmap::from_iter([position]));
-                }
-            }
+            index.insert(position, value);
         }
     }
 
@@ -56,11 +57,7 @@ impl TagIndex {
             if index.present.is_disjoint(positions) {
                 return true;
             }
-            index.present -= positions;
-            index.values.retain(|_, bitmap| {
-                *bitmap -= positions;
-                !bitmap.is_empty()
-            });
+            index.remove(positions);
             !index.present.is_empty()
         });
     }
@@ -79,6 +76,13 @@ impl TagIndex {
     pub fn sizes(&self) -> (usize, usize) {
         let values = self.keys.values().map(|k| k.values.len()).sum();
         (self.keys.len(), values)
+    }
+
+    /// Bytes held, about; the text of keys and values, which is shared, is not counted.
+    pub fn size_bytes(&self) -> usize {
+        let keys = self.keys.values();
+        let keys = keys.map(|k| ENTRY_BYTES + k.bytes + bitmap_bytes(&k.present));
+        bitmap_bytes(&self.all) + keys.sum::<usize>()
     }
 
     /// The positions that fit a query.
@@ -111,7 +115,7 @@ impl TagIndex {
             TagQuery::Has(k) => self.key(k, |index| Cow::Borrowed(&index.present)),
             TagQuery::Equal(k, v) => self.key(k, |index| index.equal(v)),
             TagQuery::In(k, vs) => self.key(k, |index| {
-                index.union(vs.iter().filter_map(|v| index.values.get(v)))
+                Positions::union(vs.iter().filter_map(|v| index.values.get(v)))
             }),
             TagQuery::LessThan(k, v) => self.range(k, Bound::Unbounded, Bound::Excluded(v.clone())),
             TagQuery::LessThanEqual(k, v) => {
@@ -142,7 +146,12 @@ impl TagIndex {
         to: Bound<Arc<str>>,
     ) -> Cow<'_, RoaringBitmap> {
         self.key(key, |index| {
-            index.union(index.values.range((from, to)).map(|(_, bitmap)| bitmap))
+            Positions::union(
+                index
+                    .values
+                    .range((from, to))
+                    .map(|(_, positions)| positions),
+            )
         })
     }
 
@@ -181,7 +190,7 @@ impl TagIndex {
                 after.map_or(Bound::Unbounded, Bound::Excluded),
                 Bound::Unbounded,
             ))
-            .filter(|(_, bitmap)| within.is_none_or(|w| !bitmap.is_disjoint(w)))
+            .filter(|(_, positions)| within.is_none_or(|w| !positions.is_disjoint(w)))
             .map(|(value, _)| value.clone())
             .take(limit)
             .collect()
@@ -189,42 +198,55 @@ impl TagIndex {
 }
 
 impl KeyIndex {
+    fn insert(&mut self, position: u32, value: &Arc<str>) {
+        self.present.insert(position);
+        let positions = match self.values.get_mut(value) {
+            Some(positions) => positions,
+            None => {
+                self.bytes += ENTRY_BYTES;
+                self.values.entry(value.clone()).or_default()
+            }
+        };
+        let before = positions.heap_bytes();
+        positions.insert(position);
+        self.bytes = self.bytes + positions.heap_bytes() - before;
+    }
+
+    fn remove(&mut self, gone: &RoaringBitmap) {
+        self.present -= gone;
+        let bytes = &mut self.bytes;
+        self.values.retain(|_, positions| {
+            let before = positions.heap_bytes();
+            positions.remove(gone);
+            *bytes = *bytes + positions.heap_bytes() - before;
+            if positions.is_empty() {
+                *bytes -= ENTRY_BYTES;
+            }
+            !positions.is_empty()
+        });
+    }
+
     fn equal(&self, value: &str) -> Cow<'_, RoaringBitmap> {
         self.values
             .get(value)
-            .map_or_else(Cow::default, Cow::Borrowed)
-    }
-
-    fn union<'a>(
-        &'a self,
-        mut bitmaps: impl Iterator<Item = &'a RoaringBitmap>,
-    ) -> Cow<'a, RoaringBitmap> {
-        let Some(first) = bitmaps.next() else {
-            return Cow::default();
-        };
-        let Some(second) = bitmaps.next() else {
-            return Cow::Borrowed(first);
-        };
-        let mut union = first | second;
-        bitmaps.for_each(|bitmap| union |= bitmap);
-        Cow::Owned(union)
+            .map_or_else(Cow::default, Positions::as_bitmap)
     }
 
     fn matching(&self, pattern: &TagPattern) -> Cow<'_, RoaringBitmap> {
         if pattern.prefixes().is_empty() {
-            return self.union(
+            return Positions::union(
                 self.values
                     .iter()
                     .filter(|(value, _)| pattern.matches(value))
-                    .map(|(_, bitmap)| bitmap),
+                    .map(|(_, positions)| positions),
             );
         }
-        self.union(pattern.prefixes().iter().flat_map(|prefix| {
+        Positions::union(pattern.prefixes().iter().flat_map(|prefix| {
             self.values
                 .range::<str, _>((Bound::Included(&*prefix.text), Bound::Unbounded))
                 .take_while(|(value, _)| value.starts_with(&*prefix.text))
                 .filter(|(value, _)| prefix.sufficient || pattern.matches(value))
-                .map(|(_, bitmap)| bitmap)
+                .map(|(_, positions)| positions)
         }))
     }
 }

@@ -45,12 +45,20 @@ impl ShardWindow {
         }
     }
 
+    /// Columns for what comes now: much of it in a window that is new, or when the log is read back.
+    pub fn new_columns(&self, replaying: bool) -> OpenColumns {
+        match self.sealed.is_none() && (self.complete || replaying) {
+            true => OpenColumns::default(),
+            false => OpenColumns::late(),
+        }
+    }
+
     /// True when nothing waits to be flushed.
     pub fn is_flushed(&self) -> bool {
         self.open.is_none() && self.unflushed.is_empty()
     }
 
-    /// Seals the open columns for a flush. `order` gives the order of (name, tags) for series.
+    /// Seals the open columns for a flush. `order` gives the order of (name, tags) for series, sorted by number.
     ///
     /// False when there is nothing to seal.
     pub fn seal(
@@ -67,8 +75,9 @@ impl ShardWindow {
         self.sealed = Some(match self.sealed.take() {
             None => fresh.clone(),
             Some(older) => {
-                let mut both: Vec<_> = older.order().refs().to_vec();
-                both.extend(open.series().filter(|s| !older.order().contains(*s)));
+                let mut both: Vec<_> = older.order().sorted().chain(open.series()).collect();
+                both.sort_unstable();
+                both.dedup();
                 let merged = SealedBlocks::encode(order(both), codec, |s| {
                     let mut block = older.block(s, codec).unwrap_or(Block::EMPTY);
                     block.overwrite_with(&open.block(s));
@@ -112,6 +121,12 @@ impl ShardWindow {
     pub fn size_bytes(&self) -> (usize, usize) {
         let open = self.open.as_ref().map_or(0, OpenColumns::size_bytes);
         let sealed = self.sealed.as_ref().map_or(0, |s| s.size_bytes());
-        (open, sealed)
+        // What waits for a flush and was merged with what was sealed before is there twice.
+        let only_unflushed = self.unflushed.iter().filter(|(_, blocks)| {
+            let sealed = self.sealed.as_ref();
+            sealed.is_none_or(|s| !Arc::ptr_eq(s, blocks))
+        });
+        let unflushed: usize = only_unflushed.map(|(_, b)| b.size_bytes()).sum();
+        (open, sealed + unflushed)
     }
 }

@@ -18,21 +18,25 @@ impl Timestamp {
     }
 
     /// Milliseconds since the epoch.
+    #[inline]
     pub const fn millis(self) -> i64 {
         self.0
     }
 
     /// The time so many milliseconds later (or earlier).
+    #[inline]
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
     /// The last boundary of `step` that is not after this time.
+    #[inline]
     pub const fn floor(self, step: Step) -> Self {
         Self(self.0.div_euclid(step.0) * step.0)
     }
 
     /// The first boundary of `step` that is not before this time.
+    #[inline]
     pub const fn ceil(self, step: Step) -> Self {
         Self(-((-self.0).div_euclid(step.0)) * step.0)
     }
@@ -64,6 +68,7 @@ impl Step {
     }
 
     /// The step in milliseconds.
+    #[inline]
     pub const fn millis(self) -> i64 {
         self.0
     }
@@ -89,21 +94,25 @@ pub struct Slot(pub i64);
 
 impl Slot {
     /// The slot that ends at `time`, or the one before it when `time` is not on a boundary.
+    #[inline]
     pub const fn ending_by(time: Timestamp, step: Step) -> Self {
         Self(time.0.div_euclid(step.0))
     }
 
     /// The end of the slot.
+    #[inline]
     pub const fn time(self, step: Step) -> Timestamp {
         Timestamp(self.0 * step.0)
     }
 
     /// The window the slot lies in.
+    #[inline]
     pub const fn window(self) -> Window {
         Window((self.0 - 1).div_euclid(BLOCK_SLOTS as i64))
     }
 
     /// The place of the slot in its window, 0 … 59.
+    #[inline]
     pub const fn position(self) -> usize {
         (self.0 - 1).rem_euclid(BLOCK_SLOTS as i64) as usize
     }
@@ -115,16 +124,19 @@ pub struct Window(pub i64);
 
 impl Window {
     /// The first slot of the window.
+    #[inline]
     pub const fn first_slot(self) -> Slot {
         Slot(self.0 * BLOCK_SLOTS as i64 + 1)
     }
 
     /// The last slot of the window.
+    #[inline]
     pub const fn last_slot(self) -> Slot {
         Slot((self.0 + 1) * BLOCK_SLOTS as i64)
     }
 
     /// The window after this one.
+    #[inline]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }

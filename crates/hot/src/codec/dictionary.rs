@@ -5,8 +5,9 @@
 //! ```
 
 use bytes::BufMut;
+use hesper_model::BLOCK_SLOTS;
 
-use super::planes::{LANES, Lanes, Planes};
+use super::planes::{LANES, Lanes, Planes, width_of};
 
 /// More different values are stored otherwise.
 pub const MAX_ENTRIES: usize = 16;
@@ -22,32 +23,46 @@ pub struct Dictionary<'a> {
 
 /// The different values, as bits, and the place of each value among them.
 pub struct Found {
-    /// In the order in which they occur.
-    pub entries: Vec<u64>,
+    entries: [u64; MAX_ENTRIES],
+    count: usize,
     /// By value.
-    pub places: Vec<u64>,
+    pub places: [u8; BLOCK_SLOTS],
 }
 
-/// Finds the different values; `None` when they are too many.
-pub fn estimate(values: &[f64]) -> Option<Found> {
+impl Found {
+    /// The different values, in the order in which they occur.
+    pub fn entries(&self) -> &[u64] {
+        &self.entries[..self.count]
+    }
+
+    /// Bits of a place.
+    pub fn width(&self) -> u8 {
+        width_of(self.count as u64 - 1)
+    }
+}
+
+/// Finds the different values; `None` when there are more than `most`, or none.
+pub fn estimate(values: &[f64], most: usize) -> Option<Found> {
+    let most = most.min(MAX_ENTRIES);
     let mut found = Found {
-        entries: Vec::with_capacity(MAX_ENTRIES),
-        places: Vec::with_capacity(values.len()),
+        entries: [0; MAX_ENTRIES],
+        count: 0,
+        places: [0; BLOCK_SLOTS],
     };
-    for v in values {
-        let bits = v.to_bits();
-        let known = found.entries.iter().position(|e| *e == bits);
-        let place = match known {
-            Some(place) => place,
-            None if found.entries.len() == MAX_ENTRIES => return None,
+    for (value, place) in values.iter().zip(&mut found.places) {
+        let bits = value.to_bits();
+        let known = found.entries[..found.count].iter().position(|e| *e == bits);
+        *place = match known {
+            Some(known) => known as u8,
+            None if found.count == most => return None,
             None => {
-                found.entries.push(bits);
-                found.entries.len() - 1
+                found.entries[found.count] = bits;
+                found.count += 1;
+                found.count as u8 - 1
             }
         };
-        found.places.push(place as u64);
     }
-    Some(found)
+    (found.count > 0).then_some(found)
 }
 
 /// Appends the entries.

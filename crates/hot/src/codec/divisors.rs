@@ -12,8 +12,8 @@ use super::whole;
 /// Divisors that can be named in a block.
 pub const MAX_DIVISORS: usize = 6;
 
-/// Whole numbers beyond this are not all doubles.
-const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+/// The largest whole numbers, 2^51: so far they are found by [`nearest_whole`].
+const MAX_WHOLE: f64 = 2_251_799_813_685_248.0;
 
 /// The divisors, by the number that a block stores.
 #[derive(Clone, Debug)]
@@ -35,6 +35,12 @@ impl Divisors {
         self.0[usize::from(number) % MAX_DIVISORS].value()
     }
 
+    /// The lowest and the highest of the whole numbers that the values are when multiplied by the divisor of a number.
+    #[inline(always)]
+    pub fn whole_range(&self, number: u8, values: &[f64]) -> Option<(i64, i64)> {
+        whole_range(values, &self.0[usize::from(number) % MAX_DIVISORS])
+    }
+
     /// Divides whole numbers by the divisor of a number.
     #[inline(always)]
     pub fn divide(&self, number: u8, lanes: &mut Lanes) {
@@ -44,17 +50,39 @@ impl Divisors {
     }
 }
 
-/// The value times the divisor, if it is whole and the division gives the value back to the bit.
-#[inline]
-pub fn numerator(value: f64, divisor: f64) -> Option<i64> {
-    let whole = (value * divisor).round();
-    if whole.abs() > MAX_WHOLE {
-        return None;
+/// The whole numbers that the values are when multiplied by a divisor, if each is whole and the division gives it back to the bit: the
+/// lowest and the highest of them.
+#[inline(always)]
+fn whole_range(values: &[f64], divisor: &Divisor) -> Option<(i64, i64)> {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut padded = [rest.first().copied().unwrap_or_default(); 8];
+    padded[..rest.len()].copy_from_slice(rest);
+    let rest = (!rest.is_empty()).then_some(&padded);
+    for chunk in chunks.iter().chain(rest) {
+        let whole = chunk.map(|v| nearest_whole(v * divisor.value()));
+        let mut back = whole;
+        divisor.divide(&mut back);
+        let mut same = true;
+        for (b, v) in back.iter().zip(chunk) {
+            // −0.0 is no whole number: its whole number is 0.0.
+            same &= b.to_bits() == v.to_bits() && !v.is_nan();
+        }
+        if !same {
+            return None;
+        }
+        for n in whole {
+            low = low.min(n);
+            high = high.max(n);
+        }
     }
-    let whole = whole as i64;
-    // Through the integer, so that −0.0 is told from 0.0.
-    (whole as f64 / divisor)
-        .to_bits()
-        .eq(&value.to_bits())
-        .then_some(whole)
+    (low >= -MAX_WHOLE && high <= MAX_WHOLE && low <= high).then_some((low as i64, high as i64))
+}
+
+/// The whole number nearest to one below [`MAX_WHOLE`]; of others, and of NaN, anything.
+#[inline(always)]
+pub fn nearest_whole(x: f64) -> f64 {
+    // Among doubles of this size the whole numbers are all there are: the sum is rounded to one.
+    const SHIFT: f64 = 6_755_399_441_055_744.0;
+    (x + SHIFT) - SHIFT
 }

@@ -4,6 +4,7 @@ use bytes::BufMut;
 use hesper_model::BLOCK_SLOTS;
 use hesper_model::block::ALL_SLOTS;
 
+use super::divisors::nearest_whole;
 use super::planes::{pack, packed_len, width_of};
 use super::{
     BITS, BY_SLOT, CONSTANT, DELTA, DICTIONARY, Divisors, HAS_MASK, RAW, WHOLE, bits, constant,
@@ -27,6 +28,7 @@ enum Plan {
 }
 
 /// Appends the cheapest form of a block: `values` are those of the slots in the mask.
+#[inline(always)]
 pub fn encode(mask: u64, values: &[f64], divisors: &Divisors, out: &mut Vec<u8>) {
     let place = Placement::of(mask, values.len());
     let fit = whole::estimate(values, divisors);
@@ -34,7 +36,7 @@ pub fn encode(mask: u64, values: &[f64], divisors: &Divisors, out: &mut Vec<u8>)
     if let Some(fit) = &fit {
         let divisor = divisors.get(fit.divisor);
         for (n, v) in numerators.iter_mut().zip(values) {
-            *n = (v * divisor).round() as i64;
+            *n = nearest_whole(v * divisor) as i64;
         }
     }
     let numerators = &numerators[..values.len()];
@@ -75,9 +77,9 @@ pub fn encode(mask: u64, values: &[f64], divisors: &Divisors, out: &mut Vec<u8>)
             pack(&elements, width, out);
         }
         Plan::Dictionary(found) => {
-            dictionary::put_entries(&found.entries, out);
-            let width = width_of(found.entries.len() as u64 - 1);
-            place.put(width, found.places.into_iter(), out);
+            dictionary::put_entries(found.entries(), out);
+            let places = found.places[..values.len()].iter();
+            place.put(found.width(), places.map(|p| u64::from(*p)), out);
         }
         Plan::Bits { zeros, base, width } => {
             out.put_u8(zeros);
@@ -94,6 +96,7 @@ fn choose_whole(fit: whole::Fit, values: &[f64], numerators: &[i64], place: &Pla
         return Plan::Whole(fit);
     }
     let mut shortest = 2 + whole::whole_len(fit.base) + place.len(width);
+    let most_entries = shortest * 3 / 4 / 8;
     let mut plan = Plan::Whole(fit);
     let mut consider = |length: usize, other: Plan| {
         // Once another has won, the shorter wins.
@@ -110,7 +113,8 @@ fn choose_whole(fit: whole::Fit, values: &[f64], numerators: &[i64], place: &Pla
         let lengths = whole::whole_len(numerators[0]) + whole::whole_len(slope);
         consider(3 + lengths + length, Plan::Delta { slope, width });
     }
-    if let Some(found) = dictionary::estimate(values) {
+    // With more entries it could not win.
+    if let Some(found) = dictionary::estimate(values, most_entries) {
         consider(place.dictionary_len(&found), Plan::Dictionary(found));
     }
     plan
@@ -124,7 +128,7 @@ fn choose_double(values: &[f64], place: &Placement) -> Plan {
     let raw = 8 * values.len();
     let (zeros, base, width) = bits::estimate(values);
     let bits = 10 + place.len(width);
-    let found = dictionary::estimate(values);
+    let found = dictionary::estimate(values, bits.min(raw) / 8);
     match found {
         Some(found) if place.dictionary_len(&found) < bits.min(raw) => Plan::Dictionary(found),
         _ if bits < raw => Plan::Bits { zeros, base, width },
@@ -156,11 +160,11 @@ impl Placement {
     }
 
     fn dictionary_len(&self, found: &dictionary::Found) -> usize {
-        let entries = found.entries.len();
-        2 + 8 * entries + self.len(width_of(entries as u64 - 1))
+        2 + 8 * found.entries().len() + self.len(found.width())
     }
 
     /// Appends a width and the elements of the slots with data.
+    #[inline(always)]
     fn put(&self, width: u8, elements: impl Iterator<Item = u64>, out: &mut Vec<u8>) {
         let mut placed = [0; BLOCK_SLOTS];
         if self.by_slot {

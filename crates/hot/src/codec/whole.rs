@@ -10,7 +10,7 @@ use bytes::BufMut;
 use hesper_model::BLOCK_SLOTS;
 use hesper_model::block::ALL_SLOTS;
 
-use super::divisors::{Divisors, MAX_DIVISORS, numerator};
+use super::divisors::{Divisors, MAX_DIVISORS};
 use super::planes::{LANES, Lanes, Planes, width_of};
 use super::{BY_SLOT, HAS_MASK, WHOLE};
 
@@ -40,10 +40,11 @@ pub struct Whole<'a> {
 }
 
 /// Finds the divisor that makes all values whole and lets them lie closest together; the first of those that need the same bits.
+#[inline(always)]
 pub fn estimate(values: &[f64], divisors: &Divisors) -> Option<Fit> {
     let mut best: Option<Fit> = None;
     for divisor in 0..MAX_DIVISORS as u8 {
-        let Some((low, high)) = range(values, divisors.get(divisor)) else {
+        let Some((low, high)) = divisors.whole_range(divisor, values) else {
             continue;
         };
         let spread = high.abs_diff(low);
@@ -59,17 +60,6 @@ pub fn estimate(values: &[f64], divisors: &Divisors) -> Option<Fit> {
         }
     }
     best
-}
-
-/// The lowest and highest of the values times the divisor, if all are whole and come back to the bit.
-fn range(values: &[f64], divisor: f64) -> Option<(i64, i64)> {
-    let (mut low, mut high) = (i64::MAX, i64::MIN);
-    for &v in values {
-        let whole = numerator(v, divisor)?;
-        low = low.min(whole);
-        high = high.max(whole);
-    }
-    (low <= high).then_some((low, high))
 }
 
 /// Bytes of a whole number in two's complement.

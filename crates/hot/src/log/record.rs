@@ -9,12 +9,14 @@
 //! seal    = window i64, flush u64                                the shard's part of a window is sealed for a flush
 //! forget  = count u32, number u32 …                              series and feeds leave the shard
 //! feed    = number u32, target u32, source u8, original u64 u64 u64              a feed gets its number
+//! lost    = u8 …                                                 no prefix: a repair put it where records could not be read
 //! ```
 //! All numbers are little-endian. Times are in milliseconds. A client of zeros publishes without identity.
 
 use bytes::{Buf, BufMut, TryGetError};
 use hesper_model::{DataSource, Slot, Tags, Timestamp, Window};
 
+use crate::codec::CodecError;
 use crate::feed::{Original, Way};
 use crate::series_table::SeriesRef;
 use crate::window::FlushId;
@@ -36,8 +38,10 @@ pub enum Kind {
     Seal = 4,
     /// Series and feeds leave.
     Forget = 5,
+    /// Records that a repair gave up.
+    Lost = 6,
     /// A feed gets its number.
-    Feed = 6,
+    Feed = 7,
 }
 
 /// Who published: 16 random bytes of a client's process.
@@ -161,6 +165,9 @@ pub enum RecordError {
     /// The number of a feed is that of a series, or its target is a feed.
     #[error("the number {0} is no feed's, or it feeds another feed")]
     NoFeed(u32),
+    /// A block is none.
+    #[error(transparent)]
+    Block(CodecError),
 }
 
 impl From<TryGetError> for RecordError {
@@ -182,12 +189,17 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.put_slice(text.as_bytes());
 }
 
-/// Appends the payload of a [`Kind::Series`] record.
-pub fn put_series(out: &mut Vec<u8>, prefix: Prefix, series: SeriesRef, tags: &Tags) {
+/// Appends the payload of a [`Kind::Series`] record. The tags are sorted by key.
+pub fn put_series<'a>(
+    out: &mut Vec<u8>,
+    prefix: Prefix,
+    series: SeriesRef,
+    tags: impl ExactSizeIterator<Item = (&'a str, &'a str)>,
+) {
     put_prefix(out, prefix);
     out.put_u32_le(series.0);
     out.put_u16_le(tags.len() as u16);
-    for (k, v) in tags.iter() {
+    for (k, v) in tags {
         put_text(out, k);
         put_text(out, v);
     }
@@ -201,10 +213,19 @@ pub fn put_samples(out: &mut Vec<u8>, prefix: Prefix, samples: &Samples) {
     out.put_i64_le(samples.received.0);
     out.put_u32_le(samples.series.len() as u32);
     out.put_u8(u8::from(samples.times.len() == 1));
-    out.reserve(samples.times.len() * 8 + samples.series.len() * 12);
-    samples.times.iter().for_each(|t| out.put_i64_le(t.0));
-    samples.series.iter().for_each(|s| out.put_u32_le(s.0));
-    samples.values.iter().for_each(|v| out.put_f64_le(*v));
+    put_column(out, &samples.times, |t| t.0.to_le_bytes());
+    put_column(out, &samples.series, |s| s.0.to_le_bytes());
+    put_column(out, &samples.values, |v| v.to_le_bytes());
+}
+
+/// Appends numbers one after another; where they lie in memory as they are stored, it is a copy.
+fn put_column<T, const N: usize>(out: &mut Vec<u8>, column: &[T], bytes: impl Fn(&T) -> [u8; N]) {
+    let start = out.len();
+    out.resize(start + column.len() * N, 0);
+    let (chunks, _) = out[start..].as_chunks_mut::<N>();
+    for (chunk, number) in chunks.iter_mut().zip(column) {
+        *chunk = bytes(number);
+    }
 }
 
 /// Appends the payload of a [`Kind::Load`] record.
@@ -216,7 +237,7 @@ pub fn put_load(out: &mut Vec<u8>, prefix: Prefix, received: Timestamp, runs: &[
         out.put_u32_le(run.series.0);
         out.put_i64_le(run.first.0);
         out.put_u32_le(run.values.len() as u32);
-        run.values.iter().for_each(|v| out.put_f64_le(*v));
+        put_column(out, &run.values, |v| v.to_le_bytes());
     }
 }
 
@@ -231,7 +252,7 @@ pub fn put_seal(out: &mut Vec<u8>, prefix: Prefix, window: Window, flush: FlushI
 pub fn put_forget(out: &mut Vec<u8>, prefix: Prefix, series: &[SeriesRef]) {
     put_prefix(out, prefix);
     out.put_u32_le(series.len() as u32);
-    series.iter().for_each(|s| out.put_u32_le(s.0));
+    put_column(out, series, |s| s.0.to_le_bytes());
 }
 
 /// Appends the payload of a [`Kind::Feed`] record.
@@ -276,14 +297,14 @@ pub(crate) fn read_way(at: &mut &[u8]) -> Result<(SeriesRef, Way), RecordError> 
 pub fn read(kind: u8, payload: &[u8]) -> Result<(Prefix, Record), RecordError> {
     let mut at = payload;
     let at = &mut at;
-    let prefix = Prefix {
-        tenant: at.try_get_u32_le()?,
-        step_millis: at.try_get_u32_le()?,
-        shard: at.try_get_u32_le()?,
-    };
+    let prefix = read_prefix(at)?;
     let record = match kind {
         k if k == Kind::Series as u8 => read_series(at)?,
-        k if k == Kind::Samples as u8 => Record::Samples(read_samples(at)?),
+        k if k == Kind::Samples as u8 => {
+            let mut samples = Samples::default();
+            read_samples_at(at, &mut samples)?;
+            Record::Samples(samples)
+        }
         k if k == Kind::Load as u8 => read_load(at)?,
         k if k == Kind::Seal as u8 => Record::Seal {
             window: Window(at.try_get_i64_le()?),
@@ -316,21 +337,57 @@ fn read_series(at: &mut &[u8]) -> Result<Record, RecordError> {
     Ok(Record::Series { series, tags })
 }
 
-fn read_samples(at: &mut &[u8]) -> Result<Samples, RecordError> {
-    let mut client = ClientId::NONE;
-    at.try_copy_to_slice(&mut client.0)?;
-    let sequence = at.try_get_u64_le()?;
-    let received = Timestamp(at.try_get_i64_le()?);
+/// Reads the prefix at the start of a record's payload.
+///
+/// # Errors
+/// When the payload is shorter.
+pub fn prefix_of(payload: &[u8]) -> Result<Prefix, RecordError> {
+    let mut at = payload;
+    read_prefix(&mut at)
+}
+
+/// Reads the payload of a [`Kind::Samples`] record into columns whose room is used again.
+///
+/// # Errors
+/// When the payload is none.
+pub fn read_samples(payload: &[u8], samples: &mut Samples) -> Result<Prefix, RecordError> {
+    let mut at = payload;
+    let prefix = read_prefix(&mut at)?;
+    read_samples_at(&mut at, samples)?;
+    match at.len() {
+        0 => Ok(prefix),
+        left => Err(RecordError::TooLong(left)),
+    }
+}
+
+fn read_prefix(at: &mut &[u8]) -> Result<Prefix, RecordError> {
+    Ok(Prefix {
+        tenant: at.try_get_u32_le()?,
+        step_millis: at.try_get_u32_le()?,
+        shard: at.try_get_u32_le()?,
+    })
+}
+
+fn read_samples_at(at: &mut &[u8], samples: &mut Samples) -> Result<(), RecordError> {
+    at.try_copy_to_slice(&mut samples.client.0)?;
+    samples.sequence = at.try_get_u64_le()?;
+    samples.received = Timestamp(at.try_get_i64_le()?);
     let count = at.try_get_u32_le()? as usize;
     let times = if at.try_get_u8()? == 1 { 1 } else { count };
-    Ok(Samples {
-        client,
-        sequence,
-        received,
-        times: column(at, times, |c| Timestamp(i64::from_le_bytes(c)))?,
-        series: column(at, count, |c| SeriesRef(u32::from_le_bytes(c)))?,
-        values: column(at, count, f64::from_le_bytes)?,
-    })
+    samples.clear();
+    read_column(
+        at,
+        times,
+        |c| Timestamp(i64::from_le_bytes(c)),
+        &mut samples.times,
+    )?;
+    read_column(
+        at,
+        count,
+        |c| SeriesRef(u32::from_le_bytes(c)),
+        &mut samples.series,
+    )?;
+    read_column(at, count, f64::from_le_bytes, &mut samples.values)
 }
 
 fn read_load(at: &mut &[u8]) -> Result<Record, RecordError> {
@@ -362,10 +419,22 @@ fn column<const N: usize, T>(
     count: usize,
     read: impl Fn([u8; N]) -> T,
 ) -> Result<Vec<T>, RecordError> {
+    let mut column = Vec::new();
+    read_column(at, count, read, &mut column)?;
+    Ok(column)
+}
+
+fn read_column<const N: usize, T>(
+    at: &mut &[u8],
+    count: usize,
+    read: impl Fn([u8; N]) -> T,
+    column: &mut Vec<T>,
+) -> Result<(), RecordError> {
     let length = count.checked_mul(N).ok_or(RecordError::Truncated)?;
     let bytes = at.split_off(..length).ok_or(RecordError::Truncated)?;
     let (chunks, _) = bytes.as_chunks::<N>();
-    Ok(chunks.iter().map(|c| read(*c)).collect())
+    column.extend(chunks.iter().map(|c| read(*c)));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -445,7 +514,7 @@ mod tests {
         let mut out = Vec::new();
         let kind = match record {
             Record::Series { series, tags } => {
-                put_series(&mut out, PREFIX, *series, tags);
+                put_series(&mut out, PREFIX, *series, tags.iter());
                 Kind::Series
             }
             Record::Samples(samples) => {

@@ -1,10 +1,14 @@
 //! Reading the log back.
 
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use super::segment::{self, HEADER_LEN, HeaderError, Records};
 use super::{Lsn, record};
 use crate::HotError;
 use crate::directory::Directory;
-use record::{Prefix, Record};
+use record::{Kind, Prefix, Record, RecordError};
 
 /// What a replay found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +19,46 @@ pub struct Replayed {
     pub records: u64,
     /// Bytes of a torn write that were cut off.
     pub torn_bytes: u64,
+    /// Bytes of records that a repair gave up.
+    pub lost_bytes: u64,
+}
+
+/// Where a record lies in the bytes of its file. Its checksum was found right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The place in the log after it.
+    pub end: Lsn,
+    /// Its kind.
+    pub kind: u8,
+    /// Its payload.
+    pub payload: Range<usize>,
+}
+
+/// Records of a file.
+#[derive(Clone, Debug)]
+pub struct Frames {
+    /// The file, for messages.
+    pub path: PathBuf,
+    /// What it holds.
+    pub bytes: Arc<Vec<u8>>,
+    /// The records.
+    pub frames: Vec<Frame>,
+}
+
+impl Frames {
+    /// The payload of a record.
+    pub fn payload(&self, frame: &Frame) -> &[u8] {
+        &self.bytes[frame.payload.clone()]
+    }
+
+    /// That a record, though whole, cannot be read.
+    pub fn unreadable(&self, frame: &Frame, error: &RecordError) -> HotError {
+        HotError::Damaged {
+            path: self.path.clone(),
+            offset: frame.payload.start as u64,
+            what: error.to_string(),
+        }
+    }
 }
 
 /// Hands every record at or after `from` to `apply`, with the place after it, in order. Cuts off what a torn write left behind.
@@ -26,6 +70,26 @@ pub fn replay(
     from: Lsn,
     mut apply: impl FnMut(Lsn, Prefix, Record) -> Result<(), HotError>,
 ) -> Result<Replayed, HotError> {
+    read_segments::<HotError>(directory, from, |segment| {
+        for frame in &segment.frames {
+            let (prefix, record) = record::read(frame.kind, segment.payload(frame))
+                .map_err(|e| segment.unreadable(frame, &e))?;
+            apply(frame.end, prefix, record)?;
+        }
+        Ok(())
+    })
+}
+
+/// Hands the records at or after `from` to `take`, segment by segment, when all of the segment's were found whole. Cuts off what a torn
+/// write left behind.
+///
+/// # Errors
+/// When a segment is missing or damaged anywhere but at the end, or when `take` fails.
+pub fn read_segments<E: From<HotError>>(
+    directory: &dyn Directory,
+    from: Lsn,
+    mut take: impl FnMut(Frames) -> Result<(), E>,
+) -> Result<Replayed, E> {
     let names = directory.list().map_err(HotError::io(directory.path("")))?;
     let bases: Vec<Lsn> = names.iter().filter_map(|n| segment::base_of(n)).collect();
     let mut found = Replayed {
@@ -36,19 +100,21 @@ pub fn replay(
     for (i, base) in bases.iter().enumerate() {
         let name = segment::file_name(*base);
         let last = i + 1 == bases.len();
-        let damaged = |offset: usize, what: &str| HotError::Damaged {
-            path: directory.path(&name),
-            offset: offset as u64,
-            what: what.to_owned(),
-        };
-        let begins_where_it_should = match expected {
-            None => *base <= from,
-            Some(expected) => *base == expected,
-        };
-        if !begins_where_it_should {
-            let wanted = expected.unwrap_or(from);
-            let what = format!("the segment before it, from {}, is missing", wanted.0);
-            return Err(damaged(0, &what));
+        match expected {
+            Some(expected) if *base != expected => {
+                let what = format!("the segment before it, from {}, is missing", expected.0);
+                return Err(damaged(directory, &name, 0, &what).into());
+            }
+            None if *base > from => {
+                let what = format!("the segments before it, from {}, are missing", from.0);
+                return Err(HotError::Damaged {
+                    path: directory.path(&name),
+                    offset: 0,
+                    what,
+                }
+                .into());
+            }
+            _ => {}
         }
         let bytes = directory
             .read(&name)
@@ -58,53 +124,87 @@ pub fn replay(
             Err(HeaderError::Torn) if last && bytes.len() <= HEADER_LEN => {
                 // The file was made but its first write never became whole: no record is lost.
                 found.torn_bytes += bytes.len() as u64;
-                directory
-                    .remove(&name)
-                    .map_err(HotError::io(directory.path(&name)))?;
+                remove(directory, &name)?;
                 expected = Some(*base);
                 continue;
             }
-            Err(e) => return Err(damaged(0, &e.to_string())),
+            Err(e) => return Err(damaged(directory, &name, 0, &e.to_string()).into()),
         }
-        let mut records = Records::new(&bytes[HEADER_LEN..]);
-        while let Some(next) = records.next() {
-            let end = Lsn(base.0 + records.position() as u64);
-            match next {
-                Ok(_) if end <= from => {}
-                Ok((kind, payload)) => {
-                    let (prefix, record) = record::read(kind, payload)
-                        .map_err(|e| damaged(HEADER_LEN + records.position(), &e.to_string()))?;
-                    apply(end, prefix, record)?;
-                    found.records += 1;
-                }
-                Err(bad) if last => {
-                    let kept = (HEADER_LEN + bad.at) as u64;
-                    found.torn_bytes += bytes.len() as u64 - kept;
-                    tracing::warn!(
-                        file = name,
-                        at = kept,
-                        what = bad.what,
-                        "cut off a torn write"
-                    );
-                    directory
-                        .truncate(&name, kept)
-                        .map_err(HotError::io(directory.path(&name)))?;
-                    break;
-                }
-                Err(bad) => return Err(damaged(HEADER_LEN + bad.at, bad.what)),
+        let (frames, bad) = frames_of(&bytes, *base);
+        if let Some(bad) = bad {
+            if !last {
+                return Err(damaged(directory, &name, bad.at, bad.what).into());
             }
-        }
-        let end = Lsn(base.0 + records.position() as u64);
-        if last && end == *base {
-            // It holds no record, and the segment to be begun now has its name.
+            found.torn_bytes += (bytes.len() - bad.at) as u64;
+            tracing::warn!(
+                file = name,
+                at = bad.at,
+                what = bad.what,
+                "cut off a torn write"
+            );
             directory
-                .remove(&name)
+                .truncate(&name, bad.at as u64)
                 .map_err(HotError::io(directory.path(&name)))?;
         }
+        let end = frames.last().map_or(*base, |f| f.end);
+        if last && end == *base {
+            // It holds no record, and the segment to be begun now has its name.
+            remove(directory, &name)?;
+        }
         expected = Some(end);
+        let frames = frames.into_iter().filter(|f| f.end > from);
+        let (lost, frames): (Vec<_>, Vec<_>) = frames.partition(|f| f.kind == Kind::Lost as u8);
+        found.lost_bytes += lost.iter().map(|f| f.payload.len() as u64).sum::<u64>();
+        found.records += frames.len() as u64;
+        take(Frames {
+            path: directory.path(&name),
+            bytes: Arc::new(bytes),
+            frames,
+        })?;
+    }
+    if found.lost_bytes > 0 {
+        let bytes = found.lost_bytes;
+        tracing::warn!(bytes, "passed over what a repair of the log gave up");
     }
     found.end = expected.unwrap_or(from).max(from);
     Ok(found)
+}
+
+/// The whole records of a segment, and the bad one, counted from the start of the file, that they end at.
+pub fn frames_of(bytes: &[u8], base: Lsn) -> (Vec<Frame>, Option<segment::BadRecord>) {
+    let mut frames = Vec::new();
+    let mut records = Records::new(&bytes[HEADER_LEN..]);
+    while let Some(next) = records.next() {
+        match next {
+            Ok((kind, payload)) => {
+                let end = HEADER_LEN + records.position();
+                frames.push(Frame {
+                    end: Lsn(base.0 + records.position() as u64),
+                    kind,
+                    payload: end - payload.len()..end,
+                });
+            }
+            Err(mut bad) => {
+                bad.at += HEADER_LEN;
+                return (frames, Some(bad));
+            }
+        }
+    }
+    (frames, None)
+}
+
+fn damaged(directory: &dyn Directory, name: &str, offset: usize, what: &str) -> HotError {
+    HotError::DamagedLog {
+        path: directory.path(name),
+        offset: offset as u64,
+        what: what.to_owned(),
+    }
+}
+
+fn remove(directory: &dyn Directory, name: &str) -> Result<(), HotError> {
+    directory
+        .remove(name)
+        .map_err(HotError::io(directory.path(name)))
 }
 
 #[cfg(test)]
@@ -113,7 +213,7 @@ mod tests {
 
     use hesper_model::Window;
 
-    use super::super::record::{DEFAULT_TENANT, Kind, put_seal};
+    use super::super::record::{DEFAULT_TENANT, put_seal};
     use super::super::writer::{Log, LogOptions};
     use super::*;
     use crate::directory::memory::MemoryDirectory;
@@ -230,11 +330,76 @@ mod tests {
         let damaged = directory.crashed(0);
         damaged.edit(&names[0], |bytes| bytes[40] ^= 1);
         let error = numbers(&damaged, Lsn(0)).expect_err("a flipped bit");
-        assert!(matches!(error, HotError::Damaged { .. }), "{error}");
+        assert!(matches!(error, HotError::DamagedLog { .. }), "{error}");
+        assert!(
+            error.to_string().contains("hesper fsck --repair"),
+            "{error}"
+        );
         let missing = directory.crashed(0);
         missing.remove(&names[1]).expect("removed");
         let error = numbers(&missing, Lsn(0)).expect_err("a missing segment");
         assert!(error.to_string().contains("missing"), "{error}");
+    }
+
+    #[test]
+    fn a_flipped_bit_in_the_last_segment_ends_the_log_there() {
+        let directory = MemoryDirectory::default();
+        let options = LogOptions::default();
+        let log = Log::create(Arc::new(directory.clone()), Lsn(0), options).expect("new");
+        let mut ends = vec![0];
+        for n in 0..6 {
+            ends.push(append(&log, n).expect("room").0 as usize);
+            log.commit().expect("a working disk");
+        }
+        let name = &directory.list().expect("listed")[0];
+        for bad in 0..6 {
+            for place in ends[bad]..ends[bad + 1] {
+                let damaged = directory.crashed(0);
+                damaged.edit(name, |bytes| bytes[HEADER_LEN + place] ^= 4);
+                let (found, replayed) = numbers(&damaged, Lsn(0)).expect("the last segment");
+                assert_eq!(found, (0..bad as u64).collect::<Vec<_>>());
+                assert_eq!(replayed.end.0 as usize, ends[bad]);
+                assert_eq!(replayed.torn_bytes as usize, ends[6] - ends[bad]);
+                // And stays there: what is written next follows.
+                let log = log_of(&damaged, replayed.end);
+                append(&log, 99).expect("room");
+                log.commit().expect("a working disk");
+                let (found, _) = numbers(&damaged, Lsn(0)).expect("whole");
+                assert_eq!(found.last(), Some(&99));
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_poisons_the_log_and_loses_nothing_that_was_acknowledged() {
+        for left in 0..60 {
+            let directory = MemoryDirectory::default();
+            let log = log_of(&directory, Lsn(0));
+            append(&log, 1).expect("room");
+            log.commit().expect("a working disk");
+            directory.fail_writes_after(left);
+            let mut acknowledged = vec![1];
+            for n in 2..9 {
+                if append(&log, n).is_ok() && log.commit().is_ok() {
+                    acknowledged.push(n);
+                }
+            }
+            let error = append(&log, 9).expect_err("poisoned");
+            assert!(error.to_string().contains("no space left"), "{error}");
+            assert!(matches!(log.check_room(), Err(HotError::Poisoned { .. })));
+            // After a restart, with room again: also what was written of the last commit may be there or not.
+            for torn in [0, 10, 100] {
+                let left = directory.crashed(torn);
+                let (found, replayed) = numbers(&left, Lsn(0)).expect("no damage");
+                assert!(
+                    found.starts_with(&acknowledged),
+                    "{found:?} {acknowledged:?}"
+                );
+                let log = log_of(&left, replayed.end);
+                append(&log, 10).expect("room");
+                log.commit().expect("a working disk");
+            }
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::{Lsn, segment};
 use crate::HotError;
 use crate::directory::{Directory, WriteFile};
+use crate::error::Full;
 
 /// Settings of the log.
 #[derive(Clone, Debug)]
@@ -36,6 +37,9 @@ impl Default for LogOptions {
         }
     }
 }
+
+/// A buffer that has grown beyond this is given back.
+const MAX_SPARE_BYTES: usize = 2 << 20;
 
 /// How far the log is durable.
 #[derive(Clone, Debug)]
@@ -133,6 +137,7 @@ impl Log {
         if buffer.bytes.len() > self.options.buffer_bytes {
             self.stats.refused.fetch_add(1, Ordering::Relaxed);
             return Err(HotError::Busy {
+                what: Full::Log,
                 limit_bytes: self.options.buffer_bytes,
             });
         }
@@ -157,6 +162,11 @@ impl Log {
             self.filled.notify_one();
         }
         Ok(end)
+    }
+
+    /// Bytes of records that wait for the disk.
+    pub fn waiting_bytes(&self) -> usize {
+        self.buffer.lock().bytes.len()
     }
 
     /// The place after the last record appended.
@@ -226,8 +236,10 @@ impl Log {
                 .fetch_add(bytes.len() as u64, Ordering::Relaxed);
             self.stats.commit_nanos.fetch_add(nanos, Ordering::Relaxed);
         }
-        open.spare = bytes;
-        open.spare.clear();
+        if bytes.capacity() <= MAX_SPARE_BYTES {
+            open.spare = bytes;
+            open.spare.clear();
+        }
         open.written = end;
         drop(open);
         self.durable.send_if_modified(|d| {

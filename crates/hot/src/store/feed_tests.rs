@@ -147,11 +147,17 @@ impl World {
             };
             match source {
                 DataSource::Sum | DataSource::Gauge => {
-                    add(normaliser.slot_of(time).0, *value);
+                    add(normaliser.moment(time).rounded_up().0, *value);
                 }
                 DataSource::Rate | DataSource::Counter => {
                     let state = self.states.entry(which.expect("an original")).or_default();
-                    normaliser.apply(state, source, time, *value, |slot, v| add(slot.0, v));
+                    normaliser.apply(
+                        state,
+                        source,
+                        &normaliser.moment(time),
+                        *value,
+                        |slot, v| add(slot.0, v),
+                    );
                 }
             }
         }
@@ -201,7 +207,7 @@ impl World {
     fn crash(&mut self, torn: usize) {
         // What is sent again for a window that only history holds is refused: such samples are durable before the crash.
         let is_flushed = |time: i64| {
-            let slot = Normaliser::new(STEP).slot_of(Timestamp(time));
+            let slot = Normaliser::new(STEP).moment(Timestamp(time)).rounded_up();
             (-1..=1).any(|n| {
                 self.history
                     .windows
@@ -320,7 +326,7 @@ fn a_full_store_has_room_for_shared_feeds_only() {
     let store = opened.expect("new").0;
     let target = store.resolve(&target(DataSource::Rate)).expect("room");
     let rate = store.resolve_feed(target, DataSource::Rate, &original(0));
-    assert!(matches!(rate, Err(HotError::TooManySeries { limit: 1 })));
+    assert!(matches!(rate, Err(HotError::TooManySeries { held: 1, .. })));
     let sum = store.resolve_feed(target, DataSource::Sum, &original(0));
     let again = store.resolve_feed(target, DataSource::Sum, &original(1));
     assert_eq!(sum.expect("shared"), again.expect("shared"));

@@ -24,7 +24,7 @@ impl HotStore {
         let shards: Vec<_> = self.shards.iter().map(|s| s.write()).collect();
         for shard in &shards {
             for series in shard.table.iter() {
-                listener.added(&shard.table.tags(&self.symbols, series));
+                listener.added(&shard.table.tags(&self.symbols.read(), series));
             }
         }
         *self.listener.write() = Some(listener);

@@ -3,9 +3,10 @@
 //! The caller drives it: [`HotStore::due`] says which windows to seal, [`HotStore::seal`] seals them for a flush, and after the manifest has
 //! committed the flush, [`HotStore::flushed`], [`HotStore::evict`] and [`HotStore::checkpoint`] let go of what is no longer needed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::Relaxed;
 
 use hesper_model::series::put_sort_key;
 use hesper_model::{Block, DataSource, SeriesId, Tags, Timestamp, Window};
@@ -16,6 +17,7 @@ use crate::checkpoint::CheckpointWriter;
 use crate::log::record::{self, Kind};
 use crate::log::{Lsn, segment};
 use crate::series_table::SeriesRef;
+use crate::symbols::Renumbering;
 use crate::window::FlushId;
 use crate::window::sealed::SealedBlocks;
 
@@ -28,6 +30,11 @@ const MIN_IDLE_MILLIS: i64 = 60_000;
 
 /// What was last sent so long ago has left no trace in what is sent next, as a rate; and a counter that is silent for so long is gone.
 const FEED_IDLE_MILLIS: i64 = 3_600_000;
+/// The newest windows are kept however little memory there is.
+const KEPT_WINDOWS: usize = 2;
+
+/// Symbols are renumbered when as many series as there are were let go, but not for fewer than this.
+const MIN_GONE: usize = 10_000;
 
 /// Windows that are sealed for one manifest commit.
 pub struct PendingFlush {
@@ -42,6 +49,34 @@ struct FlushPart {
     shard: u32,
     window: Window,
     blocks: Arc<SealedBlocks>,
+}
+
+/// The next series of a part that is merged with others.
+struct MergeHead<'a> {
+    /// What it is sorted by.
+    key: Vec<u8>,
+    part: &'a FlushPart,
+    place: usize,
+}
+
+impl PartialEq for MergeHead<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for MergeHead<'_> {}
+
+impl PartialOrd for MergeHead<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for MergeHead<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&self.key, self.part.shard).cmp(&(&other.key, other.part.shard))
+    }
 }
 
 /// A row for history: one series' block of a window.
@@ -59,7 +94,7 @@ pub struct FlushRow {
     pub block: Block,
 }
 
-/// What is held in memory.
+/// What is held in memory. Bytes are those asked of the allocator; the index's are reckoned from what it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryStats {
     /// Series.
@@ -70,10 +105,42 @@ pub struct MemoryStats {
     pub symbols: usize,
     /// Windows, over all shards.
     pub shard_windows: usize,
+    /// Bytes of strings in tags and their numbers.
+    pub symbol_bytes: usize,
+    /// Bytes of the tables of series.
+    pub table_bytes: usize,
+    /// Bytes of the tag indexes.
+    pub index_bytes: usize,
+    /// Bytes of the normaliser's memory.
+    pub normaliser_bytes: usize,
+    /// Bytes of feeds.
+    pub feed_bytes: usize,
+    /// Bytes of what is remembered of clients.
+    pub client_bytes: usize,
     /// Bytes of open columns.
     pub open_bytes: usize,
     /// Bytes of sealed blocks.
     pub sealed_bytes: usize,
+    /// Bytes of the orders of sealed blocks.
+    pub order_bytes: usize,
+    /// Bytes of records that wait for the disk.
+    pub log_bytes: usize,
+}
+
+impl MemoryStats {
+    /// All bytes.
+    pub const fn bytes(&self) -> usize {
+        self.symbol_bytes
+            + self.table_bytes
+            + self.index_bytes
+            + self.normaliser_bytes
+            + self.feed_bytes
+            + self.client_bytes
+            + self.open_bytes
+            + self.sealed_bytes
+            + self.order_bytes
+            + self.log_bytes
+    }
 }
 
 /// The open columns of a window, over all shards.
@@ -90,29 +157,46 @@ struct OpenWindow {
 impl HotStore {
     /// What is held in memory.
     pub fn memory(&self) -> MemoryStats {
+        let (symbols, symbol_bytes) = {
+            let symbols = self.symbols.read();
+            (symbols.len(), symbols.size_bytes())
+        };
         let mut stats = MemoryStats {
             series: self.series_count(),
             feeds: self.feed_count(),
-            symbols: self.symbols.len(),
+            symbols,
+            symbol_bytes,
+            log_bytes: self.log.waiting_bytes(),
             ..MemoryStats::default()
         };
         for shard in &self.shards {
-            let shard = shard.read();
-            stats.shard_windows += shard.windows.len();
-            for part in shard.windows.values() {
-                let (open, sealed) = part.size_bytes();
-                stats.open_bytes += open;
-                stats.sealed_bytes += sealed;
-            }
+            shard.read().add_memory(&mut stats);
         }
         stats
+    }
+
+    /// Counts what is held anew.
+    pub(super) fn count_memory(&self) -> MemoryStats {
+        let stats = self.memory();
+        self.memory.store(stats.bytes() - stats.log_bytes, Relaxed);
+        stats
+    }
+
+    /// True when so much of the memory is in use that [`Self::evict`] would drop windows before their time.
+    pub fn is_crowded(&self) -> bool {
+        self.memory_bytes() > self.crowded_bytes()
+    }
+
+    /// Three quarters of the memory.
+    const fn crowded_bytes(&self) -> usize {
+        self.options.max_memory_bytes / 4 * 3
     }
 
     /// The windows that are to be sealed now. With `ended`, also those whose time is over by more than an idle time: for a store that
     /// is about to be closed.
     pub fn due(&self, now: Timestamp, ended: bool) -> BTreeSet<Window> {
+        let memory = self.count_memory();
         let mut open: BTreeMap<Window, OpenWindow> = BTreeMap::new();
-        let mut open_bytes = 0;
         for shard in &self.shards {
             for (window, part) in &shard.read().windows {
                 if let Some(columns) = &part.open {
@@ -120,13 +204,13 @@ impl HotStore {
                     seen.filled |= columns.filled();
                     seen.last_write = seen.last_write.max(part.last_write.0);
                     seen.first_seal |= part.complete && part.sealed.is_none();
-                    open_bytes += columns.size_bytes();
                 }
             }
         }
+        let crowded = memory.open_bytes > self.options.max_open_bytes
+            || memory.bytes() > self.crowded_bytes();
         let step = self.options.step;
         let idle_millis = (IDLE_STEPS * step.millis()).max(MIN_IDLE_MILLIS);
-        let crowded = open_bytes > self.options.max_open_bytes;
         let newest = open.keys().next_back().copied();
         let is_due = |window: &Window, of: &OpenWindow| {
             let successor = open.get(&window.next());
@@ -151,7 +235,7 @@ impl HotStore {
     /// When the log cannot be written.
     pub fn seal(&self, windows: &BTreeSet<Window>) -> Result<Option<PendingFlush>, HotError> {
         let _one = self.maintenance.lock();
-        let id = FlushId(self.next_flush.fetch_add(1, Ordering::Relaxed));
+        let id = FlushId(self.next_flush.fetch_add(1, Relaxed));
         let mut flush = PendingFlush {
             id,
             windows: BTreeSet::new(),
@@ -169,7 +253,7 @@ impl HotStore {
                     record::put_seal(out, self.prefix(number), *window, id);
                 });
                 self.log.append(&framed)?;
-                shard.seal(&self.symbols, &self.codec, *window, id);
+                shard.seal(&self.symbols.read(), &self.codec, *window, id);
                 let part = &shard.windows[window];
                 let sealed = part.unflushed.iter().find(|(flush, _)| *flush == id);
                 if let Some((_, blocks)) = sealed {
@@ -218,36 +302,41 @@ impl HotStore {
         window: Window,
         mut row: impl FnMut(FlushRow) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut order: Vec<(Vec<u8>, usize, SeriesRef)> = Vec::new();
-        let parts = flush.parts.iter().enumerate();
-        for (at, part) in parts.filter(|(_, part)| part.window == window) {
-            let shard = self.shards[part.shard as usize].read();
-            for series in part.blocks.order().refs() {
-                let mut key = Vec::with_capacity(96);
-                let pairs = shard.table.text_pairs(&self.symbols, *series);
-                put_sort_key(pairs.map(|(k, v)| (&**k, &**v)), &mut key);
-                order.push((key, at, *series));
-            }
-        }
-        order.sort_unstable();
-        for (_, at, series) in order {
-            let part = &flush.parts[at];
+        // Each shard's blocks lie in the order: what is left is to merge them.
+        let parts = flush.parts.iter().filter(|part| part.window == window);
+        let mut heads: BinaryHeap<_> = parts
+            .filter_map(|part| self.head(part, 0).map(Reverse))
+            .collect();
+        while let Some(Reverse(head)) = heads.pop() {
+            let MergeHead { place, part, .. } = head;
+            let series = part.blocks.order().refs()[place];
             let (id, tags, source) = {
                 let shard = self.shards[part.shard as usize].read();
                 let table = &shard.table;
-                let tags = table.tags(&self.symbols, series);
+                let tags = table.tags(&self.symbols.read(), series);
                 (table.id(series), tags, table.source(series))
             };
-            let block = part.blocks.block(series, &self.codec);
             row(FlushRow {
                 id,
                 tags,
                 source,
                 window,
-                block: block.expect("the order is that of the blocks"),
+                block: self.codec.decode(&part.blocks.encoded(place as u32)),
             })?;
+            heads.extend(self.head(part, place + 1).map(Reverse));
         }
         Ok(())
+    }
+
+    /// A part's series at a place of its order, to be merged with those of other parts; `None` at the end.
+    fn head<'a>(&self, part: &'a FlushPart, place: usize) -> Option<MergeHead<'a>> {
+        let series = part.blocks.order().refs().get(place)?;
+        let mut key = Vec::with_capacity(160);
+        let shard = self.shards[part.shard as usize].read();
+        let symbols = self.symbols.read();
+        let pairs = shard.table.text_pairs(&symbols, *series);
+        put_sort_key(pairs.map(|(k, v)| (&**k, &**v)), &mut key);
+        Some(MergeHead { key, part, place })
     }
 
     /// Notes that a flush is committed to history.
@@ -260,7 +349,8 @@ impl HotStore {
         }
     }
 
-    /// Drops the windows that ended before the hot window and are in history, and the series that no window holds any more.
+    /// Drops the windows that ended before the hot window and are in history, and the series that no window holds any more. While more
+    /// than three quarters of the memory are in use, further windows in history are dropped, the oldest first; the last two stay.
     ///
     /// # Errors
     /// When the log cannot be written.
@@ -268,6 +358,40 @@ impl HotStore {
         let _one = self.maintenance.lock();
         let horizon = now.plus_millis(-self.options.hot_window_millis);
         let horizon = hesper_model::Slot::ending_by(horizon, self.options.step).window();
+        self.evict_before(horizon, now)?;
+        if self.count_memory().bytes() > self.crowded_bytes() {
+            let held: BTreeSet<Window> = self
+                .shards
+                .iter()
+                .flat_map(|shard| shard.read().windows.keys().copied().collect::<Vec<_>>())
+                .collect();
+            for oldest in held.iter().rev().skip(KEPT_WINDOWS).rev() {
+                self.evict_before(oldest.next(), now)?;
+                if self.count_memory().bytes() <= self.crowded_bytes() {
+                    break;
+                }
+            }
+        }
+        if self.gone.load(Relaxed) > self.series_count().max(MIN_GONE) {
+            self.renumber_symbols();
+        }
+        Ok(())
+    }
+
+    /// Lets the strings go that no series has any more. Nothing else happens meanwhile: some milliseconds for a million series.
+    fn renumber_symbols(&self) {
+        let mut shards: Vec<_> = self.shards.iter().map(|s| s.write()).collect();
+        let mut symbols = self.symbols.write();
+        let mut renumbering = Renumbering::new(&symbols);
+        for shard in &mut shards {
+            shard.table.renumber(|symbol| renumbering.number(symbol));
+        }
+        let renumbered = renumbering.finish();
+        *symbols = renumbered;
+        self.gone.store(0, Relaxed);
+    }
+
+    fn evict_before(&self, horizon: Window, now: Timestamp) -> Result<(), HotError> {
         let mut framed = Vec::new();
         for number in 0..self.options.shards {
             let _no_handle_is_in_use = self.forgetting.write();
@@ -286,14 +410,15 @@ impl HotStore {
             });
             self.log.append(&framed)?;
             for gone in &series {
-                self.tell(|listener| listener.removed(&shard.table.tags(&self.symbols, *gone)));
+                let symbols = self.symbols.read();
+                self.tell(|listener| listener.removed(&shard.table.tags(&symbols, *gone)));
             }
             shard.forget(&gone);
-            self.feeds
-                .fetch_sub(feeds.len() as usize, Ordering::Relaxed);
-            self.series.fetch_sub(series.len(), Ordering::Relaxed);
+            self.feeds.fetch_sub(feeds.len() as usize, Relaxed);
+            self.series.fetch_sub(series.len(), Relaxed);
+            self.gone.fetch_add(series.len(), Relaxed);
             let forgotten = &self.stats.series_forgotten;
-            forgotten.fetch_add(series.len() as u64, Ordering::Relaxed);
+            forgotten.fetch_add(series.len() as u64, Relaxed);
         }
         Ok(())
     }
@@ -316,9 +441,10 @@ impl HotStore {
                 shard.forget_clients(now);
                 // Under the shard's lock: no record of it is on its way.
                 let lsn = self.log.end();
-                let next_flush = FlushId(self.next_flush.load(Ordering::Relaxed));
+                let next_flush = FlushId(self.next_flush.load(Relaxed));
                 let prefix = self.prefix(number);
-                writer.add_shard(prefix, lsn, next_flush, &shard, &self.symbols, &self.codec);
+                let symbols = self.symbols.read();
+                writer.add_shard(prefix, lsn, next_flush, &shard, &symbols, &self.codec);
             }
             writer.flush()?;
         }

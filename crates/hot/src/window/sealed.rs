@@ -7,8 +7,10 @@ use std::sync::Arc;
 use hesper_model::Block;
 use roaring::RoaringBitmap;
 
-use crate::codec::{Codec, Divisors, EncodedBlock, MAX_BLOCK_LEN};
+use crate::codec::planes::LANES;
+use crate::codec::{Codec, Divisors, EncodedBlock};
 use crate::fold::{Accumulator, WindowPart, Work, run_widest};
+use crate::pages::PageBytes;
 use crate::series_table::SeriesRef;
 
 /// A place that no series has.
@@ -17,20 +19,20 @@ const NOWHERE: u32 = u32::MAX;
 /// Series in the order of (name, tags). Windows with the same series share one.
 #[derive(Debug, Default)]
 pub struct SeriesOrder {
-    refs: Vec<SeriesRef>,
-    /// By the number of a series: its place in `refs`.
-    places: Vec<u32>,
+    refs: Box<[SeriesRef]>,
+    /// Places in `refs`, in the order of the numbers of the series.
+    by_number: Box<[u32]>,
 }
 
 impl SeriesOrder {
     /// The order that `refs` are in.
     pub fn new(refs: Vec<SeriesRef>) -> Self {
-        let capacity = refs.iter().map(|s| s.index() + 1).max().unwrap_or(0);
-        let mut places = vec![NOWHERE; capacity];
-        for (place, series) in refs.iter().enumerate() {
-            places[series.index()] = place as u32;
+        let mut by_number: Vec<u32> = (0..refs.len() as u32).collect();
+        by_number.sort_unstable_by_key(|place| refs[*place as usize]);
+        Self {
+            refs: refs.into(),
+            by_number: by_number.into(),
         }
-        Self { refs, places }
     }
 
     /// The series in their order.
@@ -38,10 +40,17 @@ impl SeriesOrder {
         &self.refs
     }
 
+    /// The series in the order of their numbers.
+    pub fn sorted(&self) -> impl ExactSizeIterator<Item = SeriesRef> + Clone + '_ {
+        self.by_number.iter().map(|p| self.refs[*p as usize])
+    }
+
     /// The place of a series.
     pub fn place(&self, series: SeriesRef) -> Option<u32> {
-        let place = self.places.get(series.index());
-        place.copied().filter(|p| *p != NOWHERE)
+        let found = self
+            .by_number
+            .binary_search_by_key(&series, |p| self.refs[*p as usize]);
+        found.ok().map(|i| self.by_number[i])
     }
 
     /// True when the series is one of them.
@@ -49,12 +58,12 @@ impl SeriesOrder {
         self.place(series).is_some()
     }
 
-    /// True when these, and no others, are the series.
+    /// True when these, which are sorted by number, and no others, are the series.
     pub fn is_of(&self, series: &[SeriesRef]) -> bool {
-        self.refs.len() == series.len() && series.iter().all(|s| self.contains(*s))
+        self.sorted().eq(series.iter().copied())
     }
 
-    /// The places of series with their groups, in the order of the places.
+    /// The places of series, sorted by number, with their groups; in the order of the places.
     pub fn places_of(&self, series: &[(SeriesRef, u32)]) -> Vec<(u32, u32)> {
         if series.len() * 8 < self.refs.len() {
             let mut places: Vec<_> = series
@@ -65,9 +74,12 @@ impl SeriesOrder {
             return places;
         }
         let mut groups = vec![NOWHERE; self.refs.len()];
-        for (s, group) in series {
-            if let Some(place) = self.place(*s) {
-                groups[place as usize] = *group;
+        let mut wanted = series.iter().peekable();
+        for place in &self.by_number {
+            let number = self.refs[*place as usize];
+            while wanted.next_if(|(s, _)| *s < number).is_some() {}
+            if let Some((_, group)) = wanted.next_if(|(s, _)| *s == number) {
+                groups[*place as usize] = *group;
             }
         }
         let places = groups.iter().enumerate();
@@ -75,6 +87,67 @@ impl SeriesOrder {
             .filter(|(_, group)| **group != NOWHERE)
             .map(|(place, group)| (place as u32, *group))
             .collect()
+    }
+
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        4 * (self.refs.len() + self.by_number.len())
+    }
+}
+
+/// Where blocks begin, in the order of their places: two bytes each, and four for every so many.
+#[derive(Debug)]
+struct Offsets {
+    anchors: Box<[u32]>,
+    /// Counted from the anchor.
+    within: Box<[u16]>,
+}
+
+/// Blocks of an anchor: together they are below 64 KiB.
+const ANCHORED: usize = 64;
+
+impl Offsets {
+    fn new(offsets: &[u32]) -> Self {
+        let anchors = offsets.iter().step_by(ANCHORED).copied();
+        let within = offsets.chunks(ANCHORED).flat_map(|chunk| {
+            let distance = chunk.iter().map(|at| at - chunk[0]);
+            distance.map(|d| u16::try_from(d).expect("blocks are below a kilobyte"))
+        });
+        Self {
+            anchors: anchors.collect(),
+            within: within.collect(),
+        }
+    }
+
+    #[inline(always)]
+    fn get(&self, place: u32) -> usize {
+        let place = place as usize;
+        self.anchors[place / ANCHORED] as usize + usize::from(self.within[place])
+    }
+
+    fn size_bytes(&self) -> usize {
+        4 * self.anchors.len() + 2 * self.within.len()
+    }
+}
+
+/// Blocks being encoded.
+struct Encoding<'a, F> {
+    order: &'a SeriesOrder,
+    codec: &'a Codec,
+    block: F,
+    arena: &'a mut Vec<u8>,
+    offsets: &'a mut Vec<u32>,
+}
+
+impl<F: Fn(SeriesRef) -> Block> Work for Encoding<'_, F> {
+    #[inline(always)]
+    fn run(self) {
+        for series in self.order.refs() {
+            let at = u32::try_from(self.arena.len());
+            self.offsets
+                .push(at.expect("a shard's window is below 4 GiB"));
+            self.codec.encode(&(self.block)(*series), self.arena);
+        }
     }
 }
 
@@ -91,10 +164,11 @@ impl Work for Folding<'_> {
     #[inline(always)]
     fn run(self) {
         let (acc, part, divisors) = (self.acc, self.part, self.divisors);
+        let arena: &[u8] = &self.blocks.arena;
         acc.begin_window(self.places.len());
         for (place, group) in self.places {
-            let at = self.blocks.offsets[*place as usize] as usize;
-            acc.fold_encoded(*group, part, &self.blocks.arena[at..], divisors);
+            let at = self.blocks.offsets.get(*place);
+            acc.fold_encoded(*group, part, &arena[at..], divisors);
         }
         acc.end_window(part, divisors);
     }
@@ -104,9 +178,8 @@ impl Work for Folding<'_> {
 #[derive(Debug)]
 pub struct SealedBlocks {
     order: Arc<SeriesOrder>,
-    /// By place: where the block begins in the arena. One more at the end.
-    offsets: Vec<u32>,
-    arena: Vec<u8>,
+    offsets: Offsets,
+    arena: PageBytes,
 }
 
 impl SealedBlocks {
@@ -116,20 +189,21 @@ impl SealedBlocks {
         codec: &Codec,
         block: impl Fn(SeriesRef) -> Block,
     ) -> Self {
-        let mut arena = Vec::with_capacity(order.refs.len() * 64);
-        let mut offsets = Vec::with_capacity(order.refs.len() + 1);
-        for series in &order.refs {
-            offsets.push(arena.len() as u32);
-            codec.encode(&block(*series), &mut arena);
-        }
-        offsets.push(u32::try_from(arena.len()).expect("a shard's window is far below 4 GiB"));
+        let mut arena = Vec::with_capacity(order.refs.len() * 96);
+        let mut offsets = Vec::with_capacity(order.refs.len());
+        run_widest(Encoding {
+            order: &order,
+            codec,
+            block,
+            arena: &mut arena,
+            offsets: &mut offsets,
+        });
         // So that every block is followed by as much as is read at once.
-        arena.resize(arena.len() + MAX_BLOCK_LEN, 0);
-        arena.shrink_to_fit();
+        arena.resize(arena.len() + LANES, 0);
         Self {
             order,
-            offsets,
-            arena,
+            offsets: Offsets::new(&offsets),
+            arena: PageBytes::copy_of(&arena),
         }
     }
 
@@ -150,8 +224,7 @@ impl SealedBlocks {
 
     /// The encoded block at a place.
     pub fn encoded(&self, place: u32) -> EncodedBlock<'_> {
-        let place = place as usize;
-        let bytes = &self.arena[self.offsets[place] as usize..self.offsets[place + 1] as usize];
+        let bytes = &self.arena[self.offsets.get(place)..];
         let (block, _) = EncodedBlock::read(bytes).expect("the arena holds what the codec wrote");
         block
     }
@@ -186,13 +259,29 @@ impl SealedBlocks {
 
     /// Bytes held, the order not included.
     pub fn size_bytes(&self) -> usize {
-        self.arena.capacity() + self.offsets.capacity() * 4
+        self.arena.len() + self.offsets.size_bytes()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_block_is_found_at_its_place() {
+        let codec = Codec::new(hesper_model::Step::from_secs(60));
+        let value = |s: SeriesRef, p: usize| (f64::from(s.0 * 61) + p as f64).sin();
+        let block = |s| Block(std::array::from_fn(|p| value(s, p)));
+        let order = Arc::new(SeriesOrder::new((0..500).map(SeriesRef).collect()));
+        let blocks = SealedBlocks::encode(order, &codec, block);
+        for s in (0..500).map(SeriesRef) {
+            let held = blocks.block(s, &codec).expect("encoded");
+            assert!(held.same_data(&block(s)), "{s:?}");
+        }
+        assert!(blocks.block(SeriesRef(500), &codec).is_none());
+        // Doubles in the worst form, and what it takes to find them.
+        assert!(blocks.size_bytes() < 500 * (481 + 3) + 100);
+    }
 
     #[test]
     fn places_are_found_both_ways() {
@@ -206,6 +295,10 @@ mod tests {
         assert!(places.is_sorted());
         assert_eq!(places[97], (97, 0));
         assert!(order.is_of(&(0..100).map(|i| SeriesRef(i * 2)).collect::<Vec<_>>()));
+        assert_eq!(
+            (order.place(SeriesRef(4)), order.place(SeriesRef(5))),
+            (Some(97), None)
+        );
         assert!(!order.is_of(&[SeriesRef(0)]));
     }
 }
