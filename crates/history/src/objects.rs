@@ -233,10 +233,12 @@ impl Objects {
             let put = self.store.put_opts(path, payload, PutMode::Create.into());
             match self.attempt(put).await {
                 Ok(_) => return Ok(Created::Ours),
-                Err(error) if is_taken(&error) => {
+                Err(error) if is_taken(&error) => match self.find(path).await? {
                     // Another's, or ours after an attempt that had succeeded without our knowing.
-                    return Ok(self.whose(self.get(path).await?, bytes));
-                }
+                    Some(there) => return Ok(whose(there, bytes)),
+                    // S3 says so also when two creations met, and neither may have won.
+                    None => last = Some(error),
+                },
                 Err(error) if is_passing(&error) => {
                     tracing::debug!(%error, %path, "a creation is tried again");
                     last = Some(error);
@@ -245,16 +247,8 @@ impl Objects {
             }
         }
         match self.find(path).await {
-            Ok(Some(there)) => Ok(self.whose(there, bytes)),
+            Ok(Some(there)) => Ok(whose(there, bytes)),
             _ => Err(HistoryError::store(path)(last.expect("an attempt failed"))),
-        }
-    }
-
-    fn whose(&self, there: Bytes, bytes: &Bytes) -> Created {
-        if there == bytes {
-            Created::Ours
-        } else {
-            Created::Others(there)
         }
     }
 
@@ -289,6 +283,14 @@ impl Objects {
             }
         }
         (gone, failure)
+    }
+}
+
+fn whose(there: Bytes, bytes: &Bytes) -> Created {
+    if there == bytes {
+        Created::Ours
+    } else {
+        Created::Others(there)
     }
 }
 

@@ -33,7 +33,7 @@ fn flushes() -> Vec<Vec<(Tags, i64, f64)>> {
             ("nf.node", format!("i-{i:02}")),
             ("atlas.dstype", "gauge".to_owned()),
         ]);
-        if i % 4 == 0 {
+        if i.is_multiple_of(4) {
             tags.insert("Zone", "upper");
             tags.insert("zone", "lower");
         }

@@ -89,7 +89,7 @@ fn tags(i: usize) -> Tags {
         ("node", format!("i-{i:03}")),
         ("atlas.dstype", "gauge".to_owned()),
     ]);
-    if i % 2 == 0 {
+    if i.is_multiple_of(2) {
         tags.insert("Zone", "upper");
         tags.insert("zone", "lower");
     }

@@ -1,0 +1,5 @@
+//! What maintenance does to a history, on object stores that work and on object stores that don't.
+
+mod contents;
+mod layouts;
+mod place;
