@@ -260,10 +260,9 @@ async fn copy(
         Created::Ours => Ok(copied),
         Created::Others(there) => {
             let there = parse_snapshot(&path, &there)?;
-            let paths = |files: &[DataFile]| -> Vec<String> {
-                files.iter().map(|f| f.path.clone()).collect()
-            };
-            if paths(&there.files) == paths(&snapshot.files) {
+            let same = |(a, b): (&DataFile, &DataFile)| a.path == b.path && a.crc32c == b.crc32c;
+            let (these, those) = (&snapshot.files, &there.files);
+            if these.len() == those.len() && these.iter().zip(those).all(same) {
                 return Ok(copied);
             }
             Err(HistoryError::Place {

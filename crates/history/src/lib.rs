@@ -22,6 +22,7 @@ pub mod read;
 pub mod rollup;
 pub mod store;
 pub mod synced_local;
+pub mod tiers;
 pub mod verify;
 
 pub use compaction::{Report, Work};
@@ -31,3 +32,4 @@ pub use load::{Loaded, Loader};
 pub use manifest::{DataFile, Manifest};
 pub use policy::Policy;
 pub use store::{History, HistoryOptions};
+pub use tiers::Segment;

@@ -36,6 +36,13 @@ impl Place {
         }
     }
 
+    /// Sequences and loads are counted from here on.
+    pub fn start_at(&mut self, number: u64) {
+        self.sequence = number;
+        self.loads = number as u32;
+        self.opened = number as u32;
+    }
+
     /// Opens the history.
     pub async fn open(&mut self) -> History {
         self.try_open().await.expect("a manifest that can be read")
