@@ -49,9 +49,9 @@ pub struct Policy {
     pub orphan_grace_millis: i64,
     /// Objects of the manifest that a snapshot has made dispensable are deleted when they are older than this.
     pub manifest_grace_millis: i64,
-    /// Files, or sequences of files, that a merge reads at a time. Each costs the memory of a row group, about 4 MB.
+    /// Files, or sequences of files, that a merge reads at a time. Each costs the memory of a row group, about 6 MB.
     pub max_streams: usize,
-    /// A merge begins a new file at about this size.
+    /// A merge begins a new file at about this size. It holds one of each resolution, and while it is put on the object store twice that.
     pub max_file_bytes: usize,
     /// And at this number of rows.
     pub max_file_rows: u64,

@@ -205,6 +205,10 @@ impl RollupCells {
 
 #[cfg(test)]
 mod tests {
+    use hesper_hot::fold::{Accumulator, WindowPart};
+    use hesper_model::{Block, Window};
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -238,24 +242,60 @@ mod tests {
         assert_eq!(cells.counts, [0, 1, 0]);
     }
 
-    #[test]
-    fn folding_gives_values_and_the_slots_with_data() {
-        let mut cells = RollupCells::default();
-        cells.reset(Slot(1), 5, 24);
-        for slot in [1, 2, 60, 61, 120] {
-            cells.add(Slot(slot), slot as f64);
+    fn value() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            2 => Just(f64::NAN),
+            3 => (-1000i32..1000).prop_map(f64::from),
+            1 => Just(f64::INFINITY),
+        ]
+    }
+
+    proptest! {
+        /// Two series in one group, over two hours, for every way in which values meet.
+        #[test]
+        fn a_roll_up_is_folded_like_the_raw_data_that_it_was_made_of(
+            values in prop::collection::vec(prop::collection::vec(value(), 120), 2),
+            cell_slots in prop::sample::select(vec![5u32, 10, 60]),
+            cells_each in 1usize..4,
+            offset in 0i64..3,
+        ) {
+            let slots_per_cell = cells_each * cell_slots as usize;
+            // The query begins with a cell, before, within or at the end of the data.
+            let first = Slot(1 + (offset - 1) * i64::from(cell_slots));
+            let layout = CellLayout { first, cells: 120 / slots_per_cell, slots_per_cell };
+            for op in [FoldOp::Sum, FoldOp::Count, FoldOp::Min, FoldOp::Max] {
+                let neutral = match op {
+                    FoldOp::Sum | FoldOp::Count => 0.0,
+                    FoldOp::Min => f64::INFINITY,
+                    FoldOp::Max => f64::NEG_INFINITY,
+                };
+                let mut raw = Accumulator::new(op, layout);
+                let mut rolled = Accumulator::new(op, layout);
+                raw.grow(1);
+                rolled.grow(1);
+                for series in &values {
+                    let mut cells = RollupCells::default();
+                    cells.reset(Slot(1), cell_slots, 120 / cell_slots as usize);
+                    for (window, of_window) in series.chunks(60).enumerate() {
+                        let window = Window(window as i64);
+                        let block = Block(std::array::from_fn(|p| of_window[p]));
+                        if let Some(part) = WindowPart::of(&layout, window) {
+                            raw.fold_block(0, &part, &block);
+                        }
+                        for (p, v) in of_window.iter().enumerate().filter(|(_, v)| !v.is_nan()) {
+                            cells.add(Slot(window.first_slot().0 + p as i64), *v);
+                        }
+                    }
+                    let mut folded = vec![neutral; layout.cells];
+                    let mut presence = vec![0; layout.windows()];
+                    cells.fold(op, &layout, &mut folded, &mut presence);
+                    rolled.merge_group(0, &folded, &presence);
+                }
+                prop_assert_eq!(raw.presence(0), rolled.presence(0));
+                for (a, b) in raw.values(0).iter().zip(rolled.values(0)) {
+                    prop_assert!(a == b || (a.is_nan() && b.is_nan()), "{:?}: {} is not {}", op, a, b);
+                }
+            }
         }
-        let layout = CellLayout {
-            first: Slot(1),
-            cells: 12,
-            slots_per_cell: 10,
-        };
-        let (mut values, mut presence) = (vec![0.0; 12], vec![0; 2]);
-        cells.fold(FoldOp::Sum, &layout, &mut values, &mut presence);
-        assert_eq!(
-            (values[0], values[5], values[6], values[11]),
-            (3.0, 60.0, 61.0, 120.0)
-        );
-        assert_eq!(presence, [0b11 | 1 << 59, 1 | 1 << 59]);
     }
 }

@@ -102,7 +102,7 @@ fn replay(
             }
         }
         if let Some(snapshot) = snapshots.get(&number)
-            && manifest.to_snapshot().files != snapshot.files
+            && !says_the_same(snapshot, &manifest)
         {
             let path = manifest::snapshot_name(number);
             let what = "it does not hold the files that the commits up to it say";
@@ -111,6 +111,18 @@ fn replay(
         }
     }
     manifest
+}
+
+/// True when a snapshot holds the files of a manifest. In version 1 it does not say by which commits they came.
+fn says_the_same(snapshot: &Snapshot, manifest: &Manifest) -> bool {
+    let mut files = manifest.to_snapshot().files;
+    if snapshot.version == 1 {
+        for file in &mut files {
+            file.commit = 0;
+            file.added_millis = 0;
+        }
+    }
+    files == snapshot.files
 }
 
 /// A commit removes only what counted before.

@@ -139,7 +139,8 @@ async fn falsify(
 
 #[tokio::test]
 async fn rows_are_held_against_the_manifest() {
-    let changes: [(&str, fn(&mut serde_json::Value)); 7] = [
+    type Falsify = fn(&mut serde_json::Value);
+    let changes: [(&str, Falsify); 7] = [
         ("rows", |e| e["rows"] = 999.into()),
         ("datapoints", |e| e["datapoints"] = 999.into()),
         ("first slot", |e| e["first_slot"] = 61.into()),
