@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::contents::{self, Cell, Contents};
-use crate::place::{Action, DAY_SLOTS, HOUR_MILLIS, Place, action, narrow, points, series};
+use crate::place::{Action, DAY_SLOTS, HOUR_MILLIS, Place, STEP, action, narrow, points, series};
+use hesper_history::backup::{Damaged, backup};
 use hesper_history::day::{DAY_MILLIS, Day};
+use hesper_history::place::open_place;
 use hesper_history::policy::{Keep, KeepRule};
+use hesper_history::verify::{Depth, verify};
 use hesper_history::{Policy, Work};
-use hesper_model::{Slot, TagQuery, Tags, TimeRange};
+use hesper_model::{Slot, Step, TagQuery, Tags, TimeRange};
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use proptest::prelude::*;
 
@@ -202,4 +206,134 @@ async fn a_day_becomes_one_file_and_its_roll_ups() {
     let manifest = history.manifest();
     assert_eq!(manifest.rollups().collect::<Vec<_>>(), [5, 60]);
     assert_eq!(manifest.files_in(contents::EVERYTHING).len(), 1);
+}
+
+#[tokio::test]
+async fn cells_of_many_slots_know_which_hold_data() {
+    let mut place = Place::new(Arc::new(InMemory::new()));
+    place.step = Step::from_secs(1);
+    let history = place.open().await;
+    let mut points = Vec::new();
+    for slot in 1..=4000i64 {
+        // One series lacks every seventh slot, one has a few, one has all.
+        points.push((0, slot, slot as f64));
+        if slot % 7 > 0 {
+            points.push((1, slot, f64::from(slot as i32 % 60) / 10.0));
+        }
+        if slot % 1111 == 0 {
+            points.push((2, slot, 0.1 + slot as f64 / 3.0));
+        }
+    }
+    place.load(&history, &points).await;
+    place.pass(2 * HOUR_MILLIS);
+    let policy = Policy {
+        crowd: 1000,
+        ..Policy::default()
+    };
+    let work = place.maintain(&history, &policy).await;
+    assert_eq!(work.last(), Some(&Work::MergedDay(Day(0))));
+    let model: Contents = points
+        .iter()
+        .map(|(i, slot, v)| ((series(*i), *slot), v.to_bits()))
+        .collect();
+    assert_eq!(contents::raw(&history).await, model);
+    for cell_slots in [300, 3600] {
+        let found = contents::rollup(&history, cell_slots as u32).await;
+        assert_same_cells(&found, &rolled(&model, cell_slots));
+    }
+    let found = verify(&place.store, place.step, Depth::Rows, |_| {})
+        .await
+        .expect("answers");
+    assert!(found.is_sound(), "{:?}", found.findings);
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_in_no_index() {
+    let mut place = Place::new(Arc::new(InMemory::new()));
+    let history = place.open().await;
+    place
+        .load(
+            &history,
+            &[(0, 1, 1.0), (1, 1, 1.0), (1, 70, 2.0), (2, 1, 1.0)],
+        )
+        .await;
+    let apps = async || {
+        let file = history.manifest().files_in(contents::EVERYTHING).remove(0);
+        let index = history.index(&file).await.expect("an index");
+        let texts = index.tags.values("nf.app", None, None, 10);
+        let all = index.tags.matching(&TagQuery::True);
+        let same = index.tags.values("nf.app", Some(&all), None, 10);
+        assert_eq!(texts, same);
+        texts.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(apps().await, ["api", "debug", "www"]);
+    let delete = async |app: &str, last: i64| {
+        let range = TimeRange {
+            first: Slot(1),
+            last: Slot(last),
+        };
+        let query = TagQuery::Equal("nf.app".into(), app.into());
+        history
+            .delete(app.to_owned(), query, range)
+            .await
+            .expect("deleted");
+    };
+    delete("api", 60).await;
+    assert_eq!(apps().await, ["debug", "www"]);
+    // Of this one a later window is left.
+    delete("www", 60).await;
+    assert_eq!(apps().await, ["debug", "www"]);
+    delete("debug", 30).await;
+    assert_eq!(contents::raw(&history).await.len(), 1);
+    // What is loaded again after the deletion counts.
+    place.load(&history, &[(0, 1, 5.0)]).await;
+    assert_eq!(contents::raw(&history).await.len(), 2);
+    place.pass(2 * HOUR_MILLIS);
+    place.maintain(&history, &Policy::default()).await;
+    assert_eq!(contents::raw(&history).await.len(), 2);
+    assert_eq!(apps().await, ["api", "www"]);
+}
+
+#[tokio::test]
+async fn all_of_it_on_a_local_disk() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let local = |name: &str| -> Arc<dyn ObjectStore> {
+        let path = directory.path().join(name);
+        open_place(path.to_str().expect("text"), &[]).expect("opened")
+    };
+    let mut place = Place::new(local("history"));
+    place.pass(chrono::Utc::now().timestamp_millis() - place.now().0);
+    let history = place.open().await;
+    place.load(&history, &[(0, 1, 1.0), (1, 70, 2.0)]).await;
+    place
+        .load(&history, &[(0, 2, 3.0), (4, DAY_SLOTS + 1, 4.0)])
+        .await;
+    let expected = contents::raw(&history).await;
+    let policy = Policy {
+        keep: Keep {
+            rollup_millis: [(300_000, DAY_MILLIS)].into(),
+            ..Keep::default()
+        },
+        ..Policy::default()
+    };
+    place.pass(2 * HOUR_MILLIS);
+    place.maintain(&history, &policy).await;
+    place.pass(2 * HOUR_MILLIS);
+    let collected = history
+        .collect_orphans(place.now(), &policy)
+        .await
+        .expect("collected");
+    // The files of raw data as they were loaded; the roll-up of five minutes was over before it was made.
+    assert_eq!(
+        (collected.retired, collected.waiting),
+        (3, 0),
+        "{collected:?}"
+    );
+    assert_eq!(contents::raw(&place.open().await).await, expected);
+    let copied = backup(&place.store, &local("backup"), Damaged::Fail, |_| {}).await;
+    assert_eq!(copied.expect("backed up").files, 4);
+    let found = verify(&local("backup"), STEP, Depth::Rows, |_| {})
+        .await
+        .expect("answers");
+    assert!(found.findings.is_empty(), "{:?}", found.findings);
 }

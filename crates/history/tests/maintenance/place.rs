@@ -18,6 +18,7 @@ pub const HOUR_MILLIS: i64 = 3_600_000;
 /// A store, its clock, and the sequences given out so far.
 pub struct Place {
     pub store: Arc<dyn ObjectStore>,
+    pub step: Step,
     now: Arc<AtomicI64>,
     sequence: u64,
     opened: u32,
@@ -29,6 +30,7 @@ impl Place {
     pub fn new(store: Arc<dyn ObjectStore>) -> Self {
         Self {
             store,
+            step: STEP,
             now: Arc::new(AtomicI64::new(4 * DAY_MILLIS)),
             sequence: 0,
             opened: 0,
@@ -58,7 +60,7 @@ impl Place {
                 ..Retry::default()
             },
             clock: Arc::new(move || Timestamp(now.load(Ordering::Relaxed))),
-            ..HistoryOptions::new(STEP, format!("writer-{}", self.opened))
+            ..HistoryOptions::new(self.step, format!("writer-{}", self.opened))
         };
         History::open_with(self.store.clone(), options).await
     }
