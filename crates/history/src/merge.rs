@@ -21,6 +21,7 @@ use series::{Decisions, SeriesCells};
 pub(crate) use streams::streams;
 pub(crate) use tag_columns::TagColumns;
 
+use crate::backup::read_whole;
 use crate::day::Day;
 use crate::deletion::Deletion;
 use crate::layout::split_keys;
@@ -102,6 +103,10 @@ impl History {
         now: Timestamp,
     ) -> Result<Merged, HistoryError> {
         let objects = self.objects();
+        // What is damaged must not be written anew, with a checksum that says it is right.
+        for file in job.inputs() {
+            read_whole(objects, file).await?;
+        }
         let mut cursors = Vec::new();
         for files in streams(&job.raw).into_iter().chain(streams(&job.rollups)) {
             cursors.push(Cursor::new(objects, self.step(), files));

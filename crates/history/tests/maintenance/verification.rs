@@ -223,3 +223,39 @@ async fn the_manifest_is_held_against_itself() {
         assert!(refused.contains(&commit_name(last)), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn a_damaged_file_is_not_merged_and_holds_up_no_other_day() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let mut place = Place::new(store.clone());
+    let history = place.open().await;
+    place.load(&history, &[(0, 1, 1.0), (0, 2000, 2.0)]).await;
+    place.pass(2 * HOUR_MILLIS);
+    let expected = contents::raw(&history).await;
+    let file = history.manifest().files_in(contents::EVERYTHING).remove(0);
+    let whole = read(&store, &file.path).await;
+    // A letter of a tag, which no sum of values would tell.
+    let mut damaged = whole.clone();
+    let at = damaged.windows(3).position(|w| w == b"i-0").expect("a tag");
+    damaged[at + 2] = b'7';
+    write(&store, &file.path, damaged).await;
+    let policy = Policy::default();
+    let error = history
+        .compact_due(place.now(), &policy)
+        .await
+        .expect_err("damaged");
+    assert!(error.to_string().contains("checksum"), "{error}");
+    assert_eq!(
+        place.maintain(&history, &policy).await.len(),
+        1,
+        "the other day"
+    );
+    write(&store, &file.path, whole).await;
+    assert!(
+        place.maintain(&history, &policy).await.is_empty(),
+        "not yet again"
+    );
+    place.pass(HOUR_MILLIS);
+    assert_eq!(place.maintain(&history, &policy).await.len(), 1);
+    assert_eq!(contents::raw(&history).await, expected);
+}
