@@ -24,6 +24,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use hashbrown::HashSet;
 
 /// More keys than this go into `more_tags`.
 pub const MAX_TAG_COLUMNS: usize = 200;
@@ -89,7 +90,9 @@ pub fn entry_fields() -> Fields {
 
 /// Which keys have a column and which go into `more_tags`. The key `name` is not among them.
 pub fn split_keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> (Vec<String>, BTreeSet<String>) {
-    let keys: BTreeSet<&str> = keys.into_iter().filter(|k| *k != NAME).collect();
+    // Each row names its keys: most of them were seen before, and hashing is the quicker way to find that out.
+    let keys: HashSet<&str> = keys.into_iter().filter(|k| *k != NAME).collect();
+    let keys: BTreeSet<&str> = keys.into_iter().collect();
     let mut columns = Vec::new();
     let mut more = BTreeSet::new();
     let mut folded = BTreeSet::new();

@@ -17,8 +17,8 @@ use hesper_hot::window::FlushId;
 use hesper_model::{TimeRange, Window};
 
 pub use format::{
-    Commit, DAY_LEVEL, DataFile, FOLDER, OLDEST_VERSION, ObjectKind, Retired, Snapshot, VERSION,
-    commit_name, snapshot_name,
+    Commit, DAY_LEVEL, DataFile, FOLDER, LOADED_LEVEL, OLDEST_VERSION, ObjectKind, Retired,
+    Snapshot, VERSION, commit_name, snapshot_name,
 };
 
 use crate::deletion::Deletion;
@@ -196,6 +196,13 @@ impl Manifest {
     pub fn windows(&self, cell_slots: u32) -> impl DoubleEndedIterator<Item = Window> {
         let windows = self.by_window.get(&cell_slots);
         windows.into_iter().flat_map(|w| w.keys().copied())
+    }
+
+    /// The first window, from this one on, of which there is a file of any resolution.
+    pub fn first_window(&self, from: Window) -> Option<Window> {
+        let tiers = self.by_window.values();
+        let firsts = tiers.filter_map(|windows| windows.range(from..).next());
+        firsts.map(|(window, _)| *window).min()
     }
 
     /// The deletions that files are still to be rid of.

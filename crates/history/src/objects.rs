@@ -20,6 +20,8 @@ use crate::HistoryError;
 pub struct Retry {
     /// Attempts in all, at least one.
     pub attempts: u32,
+    /// Attempts to read an object: fewer, as someone may wait for an answer that can say what it lacks.
+    pub read_attempts: u32,
     /// The pause after the first attempt; each further one is twice as long.
     pub pause: Duration,
     /// No pause is longer.
@@ -32,6 +34,7 @@ impl Default for Retry {
     fn default() -> Self {
         Self {
             attempts: 6,
+            read_attempts: 3,
             pause: Duration::from_millis(100),
             max_pause: Duration::from_secs(5),
             time_limit: Duration::from_secs(60),
@@ -102,7 +105,7 @@ impl Objects {
         tokio::time::sleep(pause.min(self.retry.max_pause)).await;
     }
 
-    async fn tried<T, F>(&self, mut request: impl FnMut() -> F) -> Result<T, Error>
+    async fn tried<T, F>(&self, attempts: u32, mut request: impl FnMut() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -110,7 +113,7 @@ impl Objects {
         loop {
             let outcome = self.attempt(request()).await;
             match outcome {
-                Err(error) if is_passing(&error) && attempt + 1 < self.retry.attempts => {
+                Err(error) if is_passing(&error) && attempt + 1 < attempts => {
                     tracing::debug!(%error, "a request to the object store is tried again");
                 }
                 outcome => return outcome,
@@ -129,7 +132,7 @@ impl Objects {
     }
 
     async fn get_raw(&self, path: &Path) -> Result<Bytes, Error> {
-        self.tried(|| async {
+        self.tried(self.retry.read_attempts, || async {
             let got = self.store.get(path).await?;
             let length = got.meta.size;
             let bytes = got.bytes().await?;
@@ -156,7 +159,7 @@ impl Objects {
     /// When it is not there or cannot be read.
     pub async fn get_range(&self, path: &Path, range: Range<u64>) -> Result<Bytes, Error> {
         let length = range.end - range.start;
-        self.tried(|| async {
+        self.tried(self.retry.read_attempts, || async {
             let bytes = self.store.get_range(path, range.clone()).await?;
             whole(bytes, length)
         })
@@ -172,7 +175,7 @@ impl Objects {
         path: &Path,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, Error> {
-        self.tried(|| async {
+        self.tried(self.retry.read_attempts, || async {
             let parts = self.store.get_ranges(path, ranges).await?;
             let lengths = ranges.iter().map(|r| r.end - r.start);
             parts
@@ -189,7 +192,10 @@ impl Objects {
     /// # Errors
     /// When the store fails.
     pub async fn head(&self, path: &Path) -> Result<Option<ObjectMeta>, HistoryError> {
-        match self.tried(|| self.store.head(path)).await {
+        match self
+            .tried(self.retry.attempts, || self.store.head(path))
+            .await
+        {
             Ok(meta) => Ok(Some(meta)),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(e) => Err(HistoryError::store(path)(e)),
@@ -205,7 +211,7 @@ impl Objects {
         folder: &Path,
         after: Option<&Path>,
     ) -> Result<Vec<ObjectMeta>, HistoryError> {
-        let listed = self.tried(|| async {
+        let listed = self.tried(self.retry.attempts, || async {
             let objects = match after {
                 Some(after) => self.store.list_with_offset(Some(folder), after),
                 None => self.store.list(Some(folder)),
@@ -233,10 +239,12 @@ impl Objects {
             let put = self.store.put_opts(path, payload, PutMode::Create.into());
             match self.attempt(put).await {
                 Ok(_) => return Ok(Created::Ours),
-                Err(error) if is_taken(&error) => {
+                Err(error) if is_taken(&error) => match self.find(path).await? {
                     // Another's, or ours after an attempt that had succeeded without our knowing.
-                    return Ok(self.whose(self.get(path).await?, bytes));
-                }
+                    Some(there) => return Ok(whose(there, bytes)),
+                    // S3 says so also when two creations met, and neither may have won.
+                    None => last = Some(error),
+                },
                 Err(error) if is_passing(&error) => {
                     tracing::debug!(%error, %path, "a creation is tried again");
                     last = Some(error);
@@ -245,16 +253,8 @@ impl Objects {
             }
         }
         match self.find(path).await {
-            Ok(Some(there)) => Ok(self.whose(there, bytes)),
+            Ok(Some(there)) => Ok(whose(there, bytes)),
             _ => Err(HistoryError::store(path)(last.expect("an attempt failed"))),
-        }
-    }
-
-    fn whose(&self, there: Bytes, bytes: &Bytes) -> Created {
-        if there == bytes {
-            Created::Ours
-        } else {
-            Created::Others(there)
         }
     }
 
@@ -263,7 +263,7 @@ impl Objects {
     /// # Errors
     /// When the store fails.
     pub async fn put(&self, path: &Path, bytes: &Bytes) -> Result<(), HistoryError> {
-        let put = self.tried(|| async {
+        let put = self.tried(self.retry.attempts, || async {
             let payload = PutPayload::from_bytes(bytes.clone());
             self.store.put(path, payload).await.map(|_| ())
         });
@@ -275,7 +275,10 @@ impl Objects {
         /// Deletions under way at a time.
         const AT_ONCE: usize = 8;
         let each = paths.iter().map(|path| async move {
-            match self.tried(|| self.store.delete(path)).await {
+            match self
+                .tried(self.retry.attempts, || self.store.delete(path))
+                .await
+            {
                 Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
                 Err(e) => Err(HistoryError::store(path)(e)),
             }
@@ -289,6 +292,14 @@ impl Objects {
             }
         }
         (gone, failure)
+    }
+}
+
+fn whose(there: Bytes, bytes: &Bytes) -> Created {
+    if there == bytes {
+        Created::Ours
+    } else {
+        Created::Others(there)
     }
 }
 

@@ -20,6 +20,7 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::schema::types::SchemaDescriptor;
 use roaring::RoaringBitmap;
 
 use crate::file_index::{BadColumn, FileIndex, FileIndexBuilder, is_indexed};
@@ -27,8 +28,21 @@ use crate::layout;
 use crate::objects::Objects;
 use crate::{DataFile, HistoryError};
 
-/// Rows of a record batch while reading.
+/// Rows of a record batch while reading values.
 const BATCH_ROWS: usize = 4096;
+
+/// Rows of a record batch while reading tags. Each batch comes with the dictionaries of its row group.
+const INDEX_BATCH_ROWS: usize = 32_768;
+
+/// The columns that values are computed from.
+pub(crate) const VALUE_COLUMNS: [&str; 6] = [
+    layout::DIVISOR,
+    layout::BASE,
+    layout::SCALED_VALUES,
+    layout::PLAIN_VALUES,
+    layout::COUNT,
+    layout::SUM,
+];
 
 /// A data file on the object store, for the Parquet reader.
 pub(crate) struct ObjectReader {
@@ -113,16 +127,10 @@ async fn index_of(objects: &Objects, file: &DataFile) -> Result<FileIndex, Histo
         .await
         .map_err(|e| failed(&e))?;
     let metadata = builder.metadata().clone();
-    let schema = builder.parquet_schema();
-    let columns = schema.root_schema().get_fields().iter().enumerate();
-    let columns: Vec<usize> = columns
-        .filter(|(_, field)| is_indexed(field.name()))
-        .map(|(root, _)| root)
-        .collect();
-    let mask = ProjectionMask::roots(schema, columns);
+    let mask = projection(builder.parquet_schema(), is_indexed);
     let mut batches = builder
         .with_projection(mask)
-        .with_batch_size(BATCH_ROWS)
+        .with_batch_size(INDEX_BATCH_ROWS)
         .build()
         .map_err(|e| failed(&e))?;
     let mut index = FileIndexBuilder::default();
@@ -153,25 +161,41 @@ async fn values_of(
     rows: &RoaringBitmap,
     mut row: impl FnMut(u32, &[f64]),
 ) -> Result<(), HistoryError> {
+    let mut values = Vec::new();
+    rows_of(
+        objects,
+        file,
+        index,
+        rows,
+        &VALUE_COLUMNS,
+        |batch, positions| {
+            let columns = ValueColumns::of(batch).map_err(|e| e.to_string())?;
+            for (at, position) in positions.iter().enumerate() {
+                let read = columns.values(at, &mut values);
+                read.map_err(|e| format!("row {position}: {e}"))?;
+                hide(index, *position, &mut values);
+                row(*position, &values);
+            }
+            Ok(())
+        },
+    )
+    .await
+}
+
+/// Reads columns of rows and hands them to `batch` with the positions of the rows.
+pub(crate) async fn rows_of(
+    objects: &Objects,
+    file: &DataFile,
+    index: &FileIndex,
+    rows: &RoaringBitmap,
+    columns: &[&str],
+    mut batch: impl FnMut(&RecordBatch, &[u32]) -> Result<(), String>,
+) -> Result<(), HistoryError> {
     let failed = |e: &dyn std::fmt::Display| HistoryError::file(&file.path, e);
     let metadata = ArrowReaderMetadata::try_new(index.metadata.clone(), ArrowReaderOptions::new())
         .map_err(|e| failed(&e))?;
     let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(open(objects, file), metadata);
-    let wanted = [
-        layout::DIVISOR,
-        layout::BASE,
-        layout::SCALED_VALUES,
-        layout::PLAIN_VALUES,
-        layout::COUNT,
-        layout::SUM,
-    ];
-    let schema = builder.parquet_schema();
-    let columns = schema.root_schema().get_fields().iter().enumerate();
-    let columns: Vec<usize> = columns
-        .filter(|(_, field)| wanted.contains(&field.name()))
-        .map(|(root, _)| root)
-        .collect();
-    let mask = ProjectionMask::roots(schema, columns);
+    let mask = projection(builder.parquet_schema(), |name| columns.contains(&name));
     let mut batches = builder
         .with_projection(mask)
         .with_row_selection(selection(rows, index.len()))
@@ -179,24 +203,32 @@ async fn values_of(
         .build()
         .map_err(|e| failed(&e))?;
     let mut positions = rows.iter();
-    let mut values = Vec::new();
-    while let Some(batch) = batches.try_next().await.map_err(|e| failed(&e))? {
-        let columns = ValueColumns::of(&batch).map_err(|e| failed(&e))?;
-        for i in 0..batch.num_rows() {
-            let position = positions
-                .next()
-                .ok_or_else(|| failed(&"it has more rows than its index"))?;
-            columns
-                .values(i, &mut values)
-                .map_err(|e| failed(&format!("row {position}: {e}")))?;
-            hide(index, position, &mut values);
-            row(position, &values);
+    let mut of_batch = Vec::with_capacity(BATCH_ROWS);
+    while let Some(read) = batches.try_next().await.map_err(|e| failed(&e))? {
+        of_batch.clear();
+        of_batch.extend(positions.by_ref().take(read.num_rows()));
+        if of_batch.len() < read.num_rows() {
+            return Err(failed(&"it has more rows than its index"));
         }
+        batch(&read, &of_batch).map_err(|e| failed(&e))?;
     }
     match positions.next() {
         None => Ok(()),
         Some(missing) => Err(failed(&format!("row {missing} is missing"))),
     }
+}
+
+/// The columns whose name passes the test.
+pub(crate) fn projection(
+    schema: &SchemaDescriptor,
+    wanted: impl Fn(&str) -> bool,
+) -> ProjectionMask {
+    let fields = schema.root_schema().get_fields().iter().enumerate();
+    let roots: Vec<usize> = fields
+        .filter(|(_, field)| wanted(field.name()))
+        .map(|(root, _)| root)
+        .collect();
+    ProjectionMask::roots(schema, roots)
 }
 
 /// Takes out what the index hides of a row.
@@ -231,7 +263,7 @@ fn selection(rows: &RoaringBitmap, all: usize) -> RowSelection {
 }
 
 /// The columns that a row's values are computed from, in format 1 or 2.
-struct ValueColumns<'a> {
+pub(crate) struct ValueColumns<'a> {
     divisor: &'a Float64Array,
     scaled: Option<(&'a Int64Array, Elements<'a, Int64Type>)>,
     plain: Option<Elements<'a, Float64Type>>,
@@ -242,7 +274,11 @@ struct ValueColumns<'a> {
 }
 
 impl<'a> ValueColumns<'a> {
-    fn of(batch: &'a RecordBatch) -> Result<Self, BadColumn> {
+    /// The columns of a batch.
+    ///
+    /// # Errors
+    /// When a column is missing or of another type.
+    pub fn of(batch: &'a RecordBatch) -> Result<Self, BadColumn> {
         let scaled = list(batch, layout::SCALED_VALUES)?;
         let doubles = scaled.value_type() == DataType::Float64;
         Ok(Self {
@@ -265,7 +301,7 @@ impl<'a> ValueColumns<'a> {
     }
 
     /// Computes the values of a row and checks them against its count and sum.
-    fn values(&self, row: usize, out: &mut Vec<f64>) -> Result<(), &'static str> {
+    pub fn values(&self, row: usize, out: &mut Vec<f64>) -> Result<(), &'static str> {
         let divisor = self.divisor.value(row);
         out.clear();
         let scaled = self.scaled.as_ref().is_some_and(|(base, elements)| {

@@ -7,22 +7,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use chrono::DateTime;
+use hashbrown::HashMap;
 use hesper_hot::HotStore;
 use hesper_hot::store::{FlushRow, PendingFlush};
 use hesper_hot::window::FlushId;
 use hesper_model::{Slot, Step, Timestamp, Window};
 use object_store::ObjectStore;
 use object_store::path::Path;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
 
-pub(crate) use commit::{Change, Fit};
+pub(crate) use commit::{Change, Fit, json, kind, load_manifest, parse_commit, parse_snapshot};
 
+use crate::day::Day;
 use crate::deletion::Deletion;
 use crate::encode::{self, EncodedFile};
 use crate::file_index::FileIndex;
 use crate::manifest::{DataFile, Manifest};
 use crate::objects::{Created, Objects, Retry};
+use crate::rollup::{self, RollupCells};
 use crate::{HistoryError, read};
 
 /// Rows of a data file; a flush with more of a window makes several files.
@@ -125,6 +128,8 @@ pub struct History {
     /// One commit of this process at a time.
     committing: tokio::sync::Mutex<()>,
     indexes: quick_cache::sync::Cache<String, Arc<FileIndex>, ByBytes>,
+    /// Days whose merge failed, and when, in milliseconds.
+    failed_days: Mutex<HashMap<Day, i64>>,
     stats: HistoryStats,
 }
 
@@ -156,7 +161,7 @@ impl History {
     ) -> Result<Self, HistoryError> {
         let objects = Objects::new(store, options.retry);
         let now = (options.clock)();
-        let manifest = commit::load_manifest(&objects).await?;
+        let manifest = load_manifest(&objects).await?;
         Ok(Self {
             objects,
             step: options.step,
@@ -167,6 +172,7 @@ impl History {
             clock: options.clock,
             committing: tokio::sync::Mutex::new(()),
             indexes: quick_cache::sync::Cache::with_weighter(1000, options.cache_bytes, ByBytes),
+            failed_days: Mutex::default(),
             stats: HistoryStats::default(),
         })
     }
@@ -179,6 +185,10 @@ impl History {
     /// The object store, with retries.
     pub fn objects(&self) -> &Objects {
         &self.objects
+    }
+
+    pub(crate) fn failed_days(&self) -> &Mutex<HashMap<Day, i64>> {
+        &self.failed_days
     }
 
     fn now(&self) -> Timestamp {
@@ -367,6 +377,25 @@ impl History {
             .rows_read
             .fetch_add(rows.len(), Ordering::Relaxed);
         read::read_values(&self.objects, file, index, rows, row)
+            .await
+            .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Reads the cells of rows of a file of a roll-up: see [`rollup::read_rollup`]. What was deleted is no data.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn read_rollup(
+        &self,
+        file: &DataFile,
+        index: &FileIndex,
+        rows: &RoaringBitmap,
+        row: impl FnMut(u32, &RollupCells),
+    ) -> Result<(), HistoryError> {
+        self.stats
+            .rows_read
+            .fetch_add(rows.len(), Ordering::Relaxed);
+        rollup::read_rollup(&self.objects, file, index, rows, row)
             .await
             .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
     }

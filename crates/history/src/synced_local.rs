@@ -41,8 +41,10 @@ impl SyncedLocal {
         if let Some(parent) = root.parent() {
             File::open(parent)?.sync_all()?;
         }
+        let inner = LocalFileSystem::new_with_prefix(&root).map_err(io::Error::other)?;
         Ok(Self {
-            inner: Arc::new(LocalFileSystem::new_with_prefix(&root).map_err(io::Error::other)?),
+            // The directory of a day goes with the last file in it.
+            inner: Arc::new(inner.with_automatic_cleanup(true)),
             root: Arc::new(root),
             staged: Arc::default(),
         })

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hesper_history::History;
 use hesper_history::synced_local::SyncedLocal;
+use hesper_history::verify::{Depth, verify};
+use hesper_history::{History, HistoryOptions, Loader, Policy};
 use hesper_hot::directory::DiskDirectory;
 use hesper_hot::log::record::ClientId;
 use hesper_hot::store::InHistory;
@@ -18,6 +19,15 @@ const STEP: Step = Step::from_secs(60);
 
 /// 2023-11-14T22:00Z, the end of a window.
 const START: i64 = 28_333_320;
+
+/// Some days later.
+const NOW: Timestamp = Timestamp((START + 10_000) * 60_000);
+
+/// When nothing comes any more.
+const LATER: Timestamp = Timestamp(NOW.0 + 7_200_000);
+
+/// The versions, and the number of the last commit in the history of each.
+const VERSIONS: [(u32, u64); 2] = [(1, 3), (2, 6)];
 
 fn folder(version: u32) -> PathBuf {
     let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data");
@@ -61,7 +71,11 @@ fn flushes() -> Vec<Vec<(Tags, i64, f64)>> {
 
 async fn open(folder: PathBuf) -> History {
     let local: Arc<dyn ObjectStore> = Arc::new(SyncedLocal::open(folder).expect("opened"));
-    let opened = History::open(local, STEP, "test".to_owned(), 64 << 20).await;
+    let options = HistoryOptions {
+        clock: Arc::new(|| NOW),
+        ..HistoryOptions::new(STEP, "test".to_owned())
+    };
+    let opened = History::open_with(local, options).await;
     opened.expect("a manifest that can be read")
 }
 
@@ -92,14 +106,64 @@ async fn histories_of_earlier_versions_are_read() {
         .flatten()
         .map(|(tags, slot, v)| ((tags, slot), v.to_bits()))
         .collect();
-    for version in [1] {
+    for (version, commits) in VERSIONS {
         let copy = tempfile::tempdir().expect("a directory");
         copy_folder(&folder(version), copy.path());
         let history = open(copy.path().to_owned()).await;
-        assert_eq!(history.manifest().number(), 3, "format {version}");
-        assert_eq!(history.manifest().in_history().flushes.len(), 3);
+        assert_eq!(history.manifest().number(), commits, "format {version}");
+        assert!(history.manifest().in_history().flushes.len() >= 3);
         assert_eq!(contents(&history).await, expected, "format {version}");
+        let store: Arc<dyn ObjectStore> = Arc::new(SyncedLocal::open(copy.path()).expect("opened"));
+        let found = verify(&store, STEP, Depth::Rows, |_| {})
+            .await
+            .expect("answers");
+        assert!(found.is_sound(), "format {version}: {:?}", found.findings);
+
+        // And this version goes on with it.
+        let mut merged = Vec::new();
+        while let Some(report) = history
+            .compact_due(LATER, &Policy::default())
+            .await
+            .expect("done")
+        {
+            merged.push(report.work);
+        }
+        assert!(!merged.is_empty(), "format {version}");
+        assert_eq!(contents(&history).await, expected, "format {version}");
+        assert_eq!(
+            rolled_up(&history).await,
+            expected.len() as u64,
+            "format {version}"
+        );
     }
+}
+
+/// Datapoints in the roll-up of an hour.
+async fn rolled_up(history: &History) -> u64 {
+    let mut datapoints = 0;
+    let everything = TimeRange {
+        first: Slot(0),
+        last: Slot(START * 2),
+    };
+    for file in history.manifest().files_of(60, everything) {
+        let index = history.index(&file).await.expect("an index");
+        let rows = index.tags.matching(&TagQuery::True);
+        let read = history.read_rollup(&file, &index, &rows, |_, cells| {
+            datapoints += cells.datapoints()
+        });
+        read.await.expect("whole");
+    }
+    datapoints
+}
+
+#[tokio::test]
+async fn the_history_of_version_2_has_all_kinds_of_objects() {
+    let history = open(folder(2)).await;
+    let manifest = history.manifest();
+    assert_eq!(manifest.rollups().collect::<Vec<_>>(), [5, 60]);
+    assert_eq!(manifest.deletions().len(), 1);
+    assert!(manifest.has_load("again#0") && manifest.retired().len() > 0);
+    assert!(rolled_up(&history).await > 0);
 }
 
 fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
@@ -148,4 +212,19 @@ async fn write_a_history_of_this_version() {
             put.await.expect("put");
         }
     }
+    // The first of two days is merged; what is loaded was there already; what is deleted was not.
+    let merged = history.compact_due(LATER, &Policy::default()).await;
+    merged.expect("done").expect("a day is due");
+    let again = flushes()[1][1].clone();
+    let mut loader = Loader::new(&history, "again".to_owned(), || 4, 1 << 20);
+    let pushed = loader.push(&again.0, Slot(again.1), &[again.2]).await;
+    pushed.expect("taken");
+    loader.finish().await.expect("loaded");
+    let query = TagQuery::Equal("name".into(), "none".into());
+    let range = TimeRange {
+        first: Slot(again.1),
+        last: Slot(again.1),
+    };
+    let deleted = history.delete("none".to_owned(), query, range).await;
+    deleted.expect("deleted");
 }

@@ -46,6 +46,16 @@ impl RowTags {
         rows - &self.hidden
     }
 
+    /// True when the tags of any row fit, hidden or not.
+    pub(crate) fn any(&self, query: &TagQuery) -> bool {
+        !self.index.matching(query).is_empty()
+    }
+
+    /// By series: its first row.
+    pub(crate) fn first_rows(&self) -> &[u32] {
+        &self.first_rows[..self.first_rows.len() - 1]
+    }
+
     /// The keys that rows of `within` carry (any rows when `None`), after `after`, sorted, at most `limit`.
     pub fn keys(
         &self,

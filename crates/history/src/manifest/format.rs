@@ -14,6 +14,9 @@ pub const OLDEST_VERSION: u32 = 1;
 /// The folder of the manifest's objects.
 pub const FOLDER: &str = "manifest";
 
+/// The level of a file that was loaded: sorted over its part of a load.
+pub const LOADED_LEVEL: u8 = 1;
+
 /// The level of a file that was merged from all files of its day.
 pub const DAY_LEVEL: u8 = 100;
 
@@ -63,7 +66,7 @@ pub struct DataFile {
     /// Its place among the files that one writer made of the same rows: they lie sorted over these. Absent in version 1.
     #[serde(default, skip_serializing_if = "is_default")]
     pub part: u32,
-    /// 0 as flushed, more after merges, [`DAY_LEVEL`] when merged with all of its day.
+    /// 0 as flushed, [`LOADED_LEVEL`] as loaded, more after merges of a part of its day, [`DAY_LEVEL`] when merged with all of its day.
     #[serde(default, skip_serializing_if = "is_default")]
     pub level: u8,
     /// `cell_slots` of the roll-ups that were made of the same rows, in the commit that brought this file.

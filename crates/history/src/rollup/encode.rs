@@ -1,0 +1,224 @@
+//! Rows of roll-ups to Parquet.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{
+    BinaryBuilder, Float64Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use hesper_hot::codec::Divisors;
+use hesper_model::{Step, Tags};
+use parquet::arrow::ArrowWriter;
+
+use super::{CELL_SLOTS, COUNTS, MAXS, MINS, PRESENCE, RollupCells, SUMS};
+use crate::HistoryError;
+use crate::encode::{
+    BATCH_ROWS, Elements, EncodedFile, Extent, KeyColumns, Scale, Summary, properties, refused,
+};
+use crate::layout::{self, element_field, list_of};
+
+/// A sum that a whole element gives may differ from the sum of doubles by their rounding.
+const ROUNDING: f64 = 1e-12;
+
+fn schema(tag_columns: &[String]) -> SchemaRef {
+    let mut fields = layout::key_fields(tag_columns);
+    fields.extend([
+        Field::new(CELL_SLOTS, DataType::Int32, false),
+        Field::new(COUNTS, list_of(DataType::Int32), false),
+    ]);
+    for [scaled, plain] in [SUMS, MINS, MAXS] {
+        fields.push(Field::new(scaled, list_of(DataType::Int64), true));
+        fields.push(Field::new(plain, list_of(DataType::Float64), true));
+    }
+    fields.extend([
+        Field::new(PRESENCE, DataType::Binary, true),
+        Field::new(layout::COUNT, DataType::Int64, false),
+        Field::new(layout::SUM, DataType::Float64, true),
+        Field::new(layout::MIN, DataType::Float64, true),
+        Field::new(layout::MAX, DataType::Float64, true),
+    ]);
+    Arc::new(Schema::new(fields))
+}
+
+/// Writes a file of a roll-up, row by row, into memory.
+pub(crate) struct RollupWriter {
+    writer: ArrowWriter<Vec<u8>>,
+    schema: SchemaRef,
+    keys: KeyColumns,
+    divisor: Float64Builder,
+    cell_slots: Int32Builder,
+    counts: ListBuilder<Int32Builder>,
+    /// Sums, lowest and highest.
+    lists: [Elements; 3],
+    presence: BinaryBuilder,
+    count: Int64Builder,
+    /// Of the row: sum, lowest and highest.
+    summaries: [Float64Builder; 3],
+    buffered: usize,
+    extent: Extent,
+    step: Step,
+    divisors: Divisors,
+}
+
+impl RollupWriter {
+    /// A file in which `keys`, which are sorted, have a column each.
+    ///
+    /// # Errors
+    /// When Parquet refuses the columns.
+    pub fn new(step: Step, keys: Vec<String>) -> Result<Self, HistoryError> {
+        let schema = schema(&keys);
+        let lists = [SUMS, MINS, MAXS].concat();
+        let properties = properties(&lists, &[layout::SUM, layout::MIN, layout::MAX]);
+        let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties));
+        let counts = ListBuilder::new(Int32Builder::new());
+        Ok(Self {
+            writer: writer.map_err(refused)?,
+            schema,
+            keys: KeyColumns::new(keys),
+            divisor: Float64Builder::new(),
+            cell_slots: Int32Builder::new(),
+            counts: counts.with_field(element_field(DataType::Int32)),
+            lists: Default::default(),
+            presence: BinaryBuilder::new(),
+            count: Int64Builder::new(),
+            summaries: Default::default(),
+            buffered: 0,
+            extent: Extent::default(),
+            step,
+            divisors: Divisors::new(step),
+        })
+    }
+
+    /// Adds a row: the cells of a series. Rows come sorted by name and tags.
+    ///
+    /// # Errors
+    /// When Parquet refuses it.
+    pub fn push(
+        &mut self,
+        tags: &Tags,
+        cells: &RollupCells,
+        sequence: u64,
+    ) -> Result<(), HistoryError> {
+        let cell_millis = self.step.millis() * i64::from(cells.cell_slots);
+        let cell_step = Step::from_millis(cell_millis).expect("a whole number of steps");
+        let start = cells.first.time(cell_step);
+        self.keys.push(tags, start, cell_millis, sequence);
+        let divisor = divisor(cells, &self.divisors);
+        let scale = divisor.map(|divisor| Scale { divisor, base: 0 });
+        self.divisor.append_value(divisor.unwrap_or(1.0));
+        self.cell_slots.append_value(cells.cell_slots as i32);
+        for count in &cells.counts {
+            self.counts.values().append_value(*count as i32);
+        }
+        self.counts.append(true);
+        let sums = whole_sums(&cells.sums, divisor);
+        for (list, values) in self
+            .lists
+            .iter_mut()
+            .zip([&*sums, &cells.mins, &cells.maxs])
+        {
+            list.push(values, scale);
+        }
+        self.presence.append_option(partial_presence(cells));
+        let datapoints = cells.datapoints();
+        self.count.append_value(datapoints as i64);
+        let [sum, min, max] = &mut self.summaries;
+        sum.append_option(summary(&sums).map(|s| s.sum));
+        min.append_option(summary(&cells.mins).map(|s| s.min));
+        max.append_option(summary(&cells.maxs).map(|s| s.max));
+        let last = cells.slots(cells.len() - 1).last;
+        let slots = (cells.slots(0).first.0, last.0);
+        self.extent
+            .note(tags.name().unwrap_or_default(), slots, datapoints);
+        self.buffered += 1;
+        if self.buffered == BATCH_ROWS {
+            self.write_buffered()?;
+        }
+        Ok(())
+    }
+
+    /// Number of rows so far.
+    pub fn rows(&self) -> u64 {
+        self.extent.rows()
+    }
+
+    /// Bytes that are encoded so far.
+    pub fn size_bytes(&self) -> usize {
+        self.writer.bytes_written() + self.writer.in_progress_size()
+    }
+
+    fn write_buffered(&mut self) -> Result<(), HistoryError> {
+        let mut arrays = self.keys.finish();
+        arrays.push(Arc::new(self.divisor.finish()));
+        arrays.push(Arc::new(self.cell_slots.finish()));
+        arrays.push(Arc::new(self.counts.finish()));
+        for list in &mut self.lists {
+            arrays.extend(list.finish());
+        }
+        arrays.push(Arc::new(self.presence.finish()));
+        arrays.push(Arc::new(self.count.finish()));
+        for column in &mut self.summaries {
+            arrays.push(Arc::new(column.finish()));
+        }
+        let batch = RecordBatch::try_new(self.schema.clone(), arrays).map_err(refused)?;
+        self.writer.write(&batch).map_err(refused)?;
+        self.buffered = 0;
+        Ok(())
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// When Parquet refuses the last rows.
+    pub fn finish(mut self) -> Result<EncodedFile, HistoryError> {
+        if self.buffered > 0 {
+            self.write_buffered()?;
+        }
+        let bytes = self.writer.into_inner().map_err(refused)?;
+        Ok(self.extent.into_file(bytes))
+    }
+}
+
+/// The divisor over which sums, lowest and highest are whole: the lowest and the highest to the bit, the sums but for their rounding.
+fn divisor(cells: &RollupCells, divisors: &Divisors) -> Option<f64> {
+    let ends = cells.mins.iter().chain(&cells.maxs);
+    let ends: Vec<f64> = ends.copied().filter(|v| !v.is_nan()).collect();
+    let divisor = divisors.for_values(&ends)?;
+    let is_whole = |sum: &f64| {
+        let whole = (sum * divisor).round();
+        whole.abs() < (1i64 << 53) as f64 && (whole / divisor - sum).abs() <= ROUNDING * sum.abs()
+    };
+    let mut sums = cells.sums.iter().filter(|v| !v.is_nan());
+    sums.all(is_whole).then_some(divisor)
+}
+
+/// The masks of the cells that are neither full nor empty, one after another; `None` when there is none.
+fn partial_presence(cells: &RollupCells) -> Option<Vec<u8>> {
+    let bytes = cells.cell_slots.div_ceil(8) as usize;
+    let partial = |cell: &usize| ![0, cells.cell_slots].contains(&cells.counts[*cell]);
+    let mut masks = Vec::new();
+    for cell in (0..cells.len()).filter(partial) {
+        let words = cells.present(cell).iter();
+        let of_cell = words.flat_map(|word| word.to_le_bytes());
+        masks.extend(of_cell.take(bytes));
+    }
+    (!masks.is_empty()).then_some(masks)
+}
+
+/// The sums as they will be read.
+fn whole_sums(sums: &[f64], divisor: Option<f64>) -> Cow<'_, [f64]> {
+    match divisor {
+        None => Cow::Borrowed(sums),
+        Some(divisor) => sums
+            .iter()
+            .map(|s| (s * divisor).round() / divisor)
+            .collect(),
+    }
+}
+
+/// The summary of the cells that hold data.
+pub(super) fn summary(values: &[f64]) -> Option<Summary> {
+    let present: Vec<f64> = values.iter().copied().filter(|v| !v.is_nan()).collect();
+    Summary::of(&present)
+}
