@@ -49,6 +49,8 @@ pub(crate) enum Fit {
     Yes,
     /// It is made already.
     Done,
+    /// It can't be made any more.
+    No(String),
 }
 
 impl History {
@@ -69,6 +71,7 @@ impl History {
             match fit(&current) {
                 Fit::Yes => {}
                 Fit::Done => return Ok(()),
+                Fit::No(what) => return Err(HistoryError::Outdated { what }),
             }
             let change = change.clone();
             let commit = Commit {
