@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hesper_model::{Tags, Timestamp};
 use hesper_stack::expr::percentiles::PERCENTILE;
-use hesper_stack::{GraphOptions, TimeSeriesExpr, lexer, parse_graph};
+use hesper_stack::{GraphOptions, TimeSeriesExpr, Vocabulary, lexer, parse_graph};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// How much time before an alert a graph shows.
@@ -45,7 +45,7 @@ pub struct GraphLinks {
 impl GraphProgram {
     /// For an expression and its text: both sides of its comparisons as lines, each comparison with an axis of its own, and the
     /// signal as shading. An expression that compares nothing is shown as it is.
-    pub fn new(text: &str, expr: &TimeSeriesExpr) -> Self {
+    pub fn new(text: &str, expr: &TimeSeriesExpr, vocabulary: &Vocabulary) -> Self {
         let mut compared = Vec::new();
         comparisons(expr, &mut compared);
         compared.truncate(MAX_COMPARISONS);
@@ -67,7 +67,11 @@ impl GraphProgram {
             parts,
             narrowing: narrowing(expr),
         };
-        let whole = parse_graph(&program.text(&Tags::empty()), &GraphOptions::default());
+        let options = GraphOptions {
+            vocabulary,
+            ..GraphOptions::default()
+        };
+        let whole = parse_graph(&program.text(&Tags::empty()), &options);
         if program.parts.is_empty() || whole.is_err() {
             // What prints in a way that cannot be read back is shown as it was written.
             program.parts = vec![(text.to_owned(), String::new())];

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use hesper_model::{DataSource, Step, Tags, Timestamp};
 use hesper_stack::expr::percentiles::PERCENTILE;
 use hesper_stack::{
-    DataAggregate, DataExpr, DataGroup, EvalContext, GraphOptions, TimeSeriesExpr, data_result,
-    evaluate, legend, lexer, parse_graph,
+    DataAggregate, DataExpr, DataGroup, EvalContext, GraphOptions, TimeSeriesExpr, Vocabulary,
+    data_result, evaluate, legend, lexer, parse_graph,
 };
 use serde::{Deserialize, Serialize};
 
@@ -150,7 +150,18 @@ impl Rule {
     ///
     /// # Errors
     /// When a part of it makes no sense.
-    pub fn new(mut definition: RuleDefinition) -> Result<Self, InvalidDefinition> {
+    pub fn new(definition: RuleDefinition) -> Result<Self, InvalidDefinition> {
+        Self::with_words(definition, Vocabulary::full())
+    }
+
+    /// The same for an expression in words of a vocabulary.
+    ///
+    /// # Errors
+    /// When a part of it makes no sense.
+    pub fn with_words(
+        mut definition: RuleDefinition,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, InvalidDefinition> {
         let invalid = |field, what: &str| InvalidDefinition {
             field,
             what: what.to_owned(),
@@ -169,7 +180,8 @@ impl Rule {
         if definition.labels.keys().any(|key| key.trim().is_empty()) {
             return Err(invalid("labels", "has an empty key"));
         }
-        let style = read_expr(&definition.expr).map_err(|what| invalid("expr", &what))?;
+        let style =
+            read_expr(&definition.expr, vocabulary).map_err(|what| invalid("expr", &what))?;
         // Without comments and line breaks, as it is shown and compared.
         definition.expr = lexer::tokens(&definition.expr)
             .map_err(|e| invalid("expr", &e.to_string()))?
@@ -182,7 +194,7 @@ impl Rule {
             inputs: current.cloned().map(TimeSeriesExpr::Data).collect(),
             offsets_millis: data.iter().map(|d| d.offset_millis).collect(),
             warm_up_steps: warm_up::steps(&style.expr),
-            graph: GraphProgram::new(&definition.expr, &style.expr),
+            graph: GraphProgram::new(&definition.expr, &style.expr, vocabulary),
             legend: style.legend().map(str::to_owned),
             expr: style.expr,
             file: None,
@@ -274,9 +286,10 @@ impl Rule {
 }
 
 /// The one expression of a program, tried out.
-fn read_expr(program: &str) -> Result<hesper_stack::StyleExpr, String> {
+fn read_expr(program: &str, vocabulary: &Vocabulary) -> Result<hesper_stack::StyleExpr, String> {
     let options = GraphOptions {
         simple_legends: false,
+        vocabulary,
         ..GraphOptions::default()
     };
     let mut exprs = parse_graph(program, &options).map_err(|e| e.to_string())?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hesper_stack::Vocabulary;
 use hesper_stack::span::Span;
 use serde::Deserialize;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, Spanned};
@@ -42,7 +43,11 @@ pub struct ReadRule {
 }
 
 /// Reads the rules of a file. What is wrong with rules is told for all of them; what is wrong with the YAML, up to the first fault.
-pub fn read(file: &str, text: &str) -> Result<Vec<ReadRule>, Vec<RuleFault>> {
+pub fn read(
+    file: &str,
+    text: &str,
+    vocabulary: &Vocabulary,
+) -> Result<Vec<ReadRule>, Vec<RuleFault>> {
     let options = serde_saphyr::options! { with_snippet: false };
     let written: Result<RuleFile, _> = serde_saphyr::from_str_with_options(text, options);
     let written = written.map_err(|error| vec![yaml_fault(file, text, &error)])?;
@@ -51,7 +56,7 @@ pub fn read(file: &str, text: &str) -> Result<Vec<ReadRule>, Vec<RuleFault>> {
     for written in written.rules {
         let name = written.name.value.clone();
         let name_place = place(&written.name.referenced);
-        match compile(file, written) {
+        match compile(file, written, vocabulary) {
             Ok(rule) => rules.push(ReadRule {
                 rule,
                 place: name_place,
@@ -72,7 +77,7 @@ pub fn read(file: &str, text: &str) -> Result<Vec<ReadRule>, Vec<RuleFault>> {
 
 type Misplaced = ((u64, u64), String);
 
-fn compile(file: &str, written: WrittenRule) -> Result<Rule, Misplaced> {
+fn compile(file: &str, written: WrittenRule, vocabulary: &Vocabulary) -> Result<Rule, Misplaced> {
     let places: [(&str, Option<(u64, u64)>); 2] = [
         ("expr", Some(place(&written.expr.referenced))),
         (
@@ -94,7 +99,7 @@ fn compile(file: &str, written: WrittenRule) -> Result<Rule, Misplaced> {
         runbook: written.runbook.map(|r| r.value),
         summary: written.summary,
     };
-    let rule = Rule::new(definition).map_err(|invalid| {
+    let rule = Rule::with_words(definition, vocabulary).map_err(|invalid| {
         let known = places.iter().find(|(field, _)| *field == invalid.field);
         let place = known.and_then(|(_, place)| *place).unwrap_or(name_place);
         (place, invalid.to_string())
@@ -207,7 +212,7 @@ rules:
 ";
 
     fn faults(text: &str) -> Vec<String> {
-        match read("f.yaml", text) {
+        match read("f.yaml", text, Vocabulary::full()) {
             Ok(_) => panic!("no fault"),
             Err(faults) => faults.iter().map(ToString::to_string).collect(),
         }
@@ -215,7 +220,7 @@ rules:
 
     #[test]
     fn a_rule_says_everything_or_little() {
-        let rules = read("f.yaml", WHOLE).unwrap_or_else(|f| panic!("{f:?}"));
+        let rules = read("f.yaml", WHOLE, Vocabulary::full()).unwrap_or_else(|f| panic!("{f:?}"));
         assert_eq!(rules[1].place.0, 14);
         let slow = rules[0].rule.definition();
         assert_eq!(slow.expr, "name,latency,:eq,(,app,),:by,5,:gt");
@@ -311,14 +316,14 @@ rules:
     proptest! {
         #[test]
         fn no_text_panics(text in "(rules:\n)?( - |name|expr|for|:|,|\n|  |\\[|\\{|\"|&a|\\*a|1|[a-z])*") {
-            let _ = read("f.yaml", &text);
+            let _ = read("f.yaml", &text, Vocabulary::full());
         }
 
         #[test]
         fn no_damage_panics(at in 0usize..WHOLE.len(), with in "[\\x00-\\x7f]{0,3}") {
             let mut text = WHOLE.to_owned();
             text.replace_range(at..at + 1, &with);
-            let _ = read("f.yaml", &text);
+            let _ = read("f.yaml", &text, Vocabulary::full());
         }
     }
 }

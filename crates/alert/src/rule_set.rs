@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hesper_stack::Vocabulary;
+
 use crate::error::{AlertError, RuleFault};
 use crate::rule::Rule;
 use crate::rule_file::{self, ReadRule};
@@ -19,7 +21,7 @@ impl RuleSet {
     ///
     /// # Errors
     /// When something cannot be read, or a rule is wrong: then all that is wrong is told, and no rule is loaded.
-    pub fn load(directory: &Path) -> Result<Self, AlertError> {
+    pub fn load(directory: &Path, vocabulary: &Vocabulary) -> Result<Self, AlertError> {
         let failed = |path: &Path, source| AlertError::ReadRules {
             path: path.to_owned(),
             source,
@@ -35,7 +37,8 @@ impl RuleSet {
                 files.insert(name.to_owned(), text);
             }
         }
-        Self::read(files.iter().map(|(name, text)| (&**name, &**text)))
+        let files = files.iter().map(|(name, text)| (&**name, &**text));
+        Self::read_with_words(files, vocabulary)
     }
 
     /// Reads files given by name and text.
@@ -45,10 +48,21 @@ impl RuleSet {
     pub fn read<'a>(
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, AlertError> {
+        Self::read_with_words(files, Vocabulary::full())
+    }
+
+    /// Reads files given by name and text, with expressions in words of a vocabulary.
+    ///
+    /// # Errors
+    /// When a rule is wrong.
+    pub fn read_with_words<'a>(
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, AlertError> {
         let mut rules: Vec<(String, ReadRule)> = Vec::new();
         let mut faults = Vec::new();
         for (file, text) in files {
-            match rule_file::read(file, text) {
+            match rule_file::read(file, text, vocabulary) {
                 Ok(found) => rules.extend(found.into_iter().map(|rule| (file.to_owned(), rule))),
                 Err(found) => faults.extend(found),
             }
@@ -114,13 +128,13 @@ mod tests {
         write("b.yml", "rules:\n  - name: b\n    expr: 1\n");
         write("a.yaml", "rules:\n  - name: a\n    expr: 1\n");
         write("README.md", "no rules");
-        let set = RuleSet::load(directory.path()).expect("valid");
+        let set = RuleSet::load(directory.path(), Vocabulary::full()).expect("valid");
         let names: Vec<_> = set.rules().iter().map(Rule::name).collect();
         assert_eq!(names, ["a", "b"]);
 
         write("c.yaml", "rules:\n  - name: c\n    expr: name\n");
         write("d.yaml", "rules:\n  - nam: d\n");
-        let text = RuleSet::load(directory.path())
+        let text = RuleSet::load(directory.path(), Vocabulary::full())
             .expect_err("wrong")
             .to_string();
         assert!(text.contains("\n  c.yaml:3:11: rule `c`: expr: "), "{text}");
@@ -131,8 +145,26 @@ mod tests {
     }
 
     #[test]
+    fn rules_may_use_words_of_a_configuration() {
+        let words = "words:\n  - name: errors\n    body: ipc.result,failure,:eq,:cq\n";
+        let words: hesper_stack::CustomWords = serde_saphyr::from_str(words).expect("words");
+        let vocabulary = Vocabulary::with_custom_words(&words).expect("valid words");
+        let text = "rules:\n  - name: a\n    expr: name,calls,:eq,:sum,:errors,5,:gt\n";
+        let set = RuleSet::read_with_words([("a.yaml", text)], &vocabulary).expect("valid");
+        assert!(
+            set.rules()[0]
+                .expr()
+                .to_string()
+                .contains("ipc.result,failure")
+        );
+        let unknown = RuleSet::read([("a.yaml", text)]).expect_err("no such word");
+        assert!(unknown.to_string().contains("unknown word ':errors'"));
+    }
+
+    #[test]
     fn a_directory_that_is_not_there_is_named() {
-        let error = RuleSet::load(Path::new("/nowhere/rules")).expect_err("nothing there");
+        let error = RuleSet::load(Path::new("/nowhere/rules"), Vocabulary::full())
+            .expect_err("nothing there");
         assert!(error.to_string().contains("/nowhere/rules"), "{error}");
     }
 }

@@ -8,6 +8,12 @@ pub enum CommandError {
     /// The node could not be started or stopped.
     #[error(transparent)]
     Server(#[from] hesper_server::ServerError),
+    /// History cannot be read or written.
+    #[error(transparent)]
+    History(#[from] hesper_history::HistoryError),
+    /// The log cannot be read or written.
+    #[error(transparent)]
+    Log(#[from] hesper_hot::HotError),
     /// A file cannot be read.
     #[error("{path}: {source}")]
     File {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::HeaderMap;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
@@ -37,12 +37,18 @@ pub fn target(path: &str, params: &[(&str, &str)]) -> String {
 /// # Errors
 /// When the server cannot be reached or breaks off.
 pub async fn get(server: &str, target: &str) -> Result<Fetched, CommandError> {
+    request(server, Method::GET, target).await
+}
+
+async fn request(server: &str, method: Method, target: &str) -> Result<Fetched, CommandError> {
     let uri = format!("{}{target}", server.trim_end_matches('/'));
     let unreachable = |what: String| CommandError::Unreachable {
         uri: server.to_owned(),
         what,
     };
-    let request = Request::get(&uri)
+    let request = Request::builder()
+        .method(method)
+        .uri(&uri)
         .body(Full::<Bytes>::default())
         .map_err(|e| unreachable(e.to_string()))?;
     let client = Client::builder(TokioExecutor::new()).build_http();
@@ -65,7 +71,18 @@ pub async fn get(server: &str, target: &str) -> Result<Fetched, CommandError> {
 /// # Errors
 /// When the server cannot be reached, or with the message it refuses with.
 pub async fn get_ok(server: &str, target: &str) -> Result<Fetched, CommandError> {
-    let fetched = get(server, target).await?;
+    ok(get(server, target).await?)
+}
+
+/// Deletes a target of a server, which must succeed.
+///
+/// # Errors
+/// When the server cannot be reached, or with the message it refuses with.
+pub async fn delete_ok(server: &str, target: &str) -> Result<Fetched, CommandError> {
+    ok(request(server, Method::DELETE, target).await?)
+}
+
+fn ok(fetched: Fetched) -> Result<Fetched, CommandError> {
     if fetched.status.is_success() {
         return Ok(fetched);
     }

@@ -21,8 +21,8 @@ use crate::error::CommandError;
 /// Values in one request.
 const REQUEST_VALUES: usize = 100_000;
 
-/// Requests that are under way at the same time.
-const WINDOW: usize = 8;
+/// Requests that wait for their answers at the same time. The node gathers many before it writes them to history.
+const WINDOW: usize = 512;
 
 /// Refused series that are named; all are counted.
 const MAX_NAMED: usize = 10;

@@ -1,9 +1,13 @@
 //! The binary `hesper`: one command a module. Everything it does is done by the crates below.
 
+mod backup;
 mod bench;
+mod cardinality;
+mod delete;
 mod demo;
 mod error;
 mod fetch;
+mod fsck;
 mod graph;
 mod load;
 mod lsp;
@@ -41,6 +45,16 @@ enum Command {
     Graph(graph::GraphArgs),
     /// List tag keys, or the values of a key
     Tags(tags::TagsArgs),
+    /// Tell which names, apps and tags have the most series
+    Cardinality(cardinality::CardinalityArgs),
+    /// Delete from history what the series of a query have in a range
+    Delete(delete::DeleteArgs),
+    /// Copy history to another place, all or what has changed
+    Backup(backup::BackupArgs),
+    /// Copy a backup of history to an empty place
+    Restore(backup::RestoreArgs),
+    /// Check the files of history and the log
+    Fsck(fsck::FsckArgs),
     /// Help an editor with expressions, by the Language Server Protocol
     Lsp(lsp::LspArgs),
     /// Measure a node in a process of its own
@@ -79,6 +93,11 @@ fn main() -> ExitCode {
             Command::Graph(args) => graph::graph(args).await,
             Command::Lsp(args) => lsp::lsp(args).await,
             Command::Tags(args) => tags::tags(args).await,
+            Command::Cardinality(args) => cardinality::cardinality(args).await,
+            Command::Delete(args) => delete::delete(args).await,
+            Command::Backup(args) => backup::backup(args).await,
+            Command::Restore(args) => backup::restore(args).await,
+            Command::Fsck(args) => fsck::fsck(args).await,
             Command::Bench(args) => bench::bench(args).await,
         }
     });

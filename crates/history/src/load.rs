@@ -1,7 +1,7 @@
 //! Declared back-fill: values that are already normalised, written to history directly.
 //!
-//! A loader gathers blocks until they take up its memory, then writes and commits them as a part. A part carries the name of the load and its number: loading the
-//! same input again, whole or after a crash, changes nothing and writes nothing for the parts that are there.
+//! A loader gathers blocks until they take up its memory, then writes and commits them as a part. A part carries the name of the load and a hash of what was
+//! pushed for it: loading the same input again, whole or after a crash, changes nothing and writes nothing for the parts that are there.
 //!
 //! Of two values for a slot the one with the higher sequence counts, so a part takes a sequence above those of all data before it. Windows that memory holds are
 //! answered from memory: their back-fill goes through the log instead.
@@ -13,6 +13,7 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use hesper_model::series::put_sort_key;
 use hesper_model::{BLOCK_SLOTS, Block, SeriesId, Slot, Tags, Window};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::day::Day;
 use crate::encode::FileWriter;
@@ -44,12 +45,13 @@ pub struct Loader<'a, S> {
     tags: Vec<Tags>,
     blocks: HashMap<(u32, Window), u32>,
     values: Vec<Block>,
-    part: u64,
+    /// Hashes what is pushed for the part.
+    content: Xxh3,
     loaded: Loaded,
 }
 
 impl<'a, S: FnMut() -> u64> Loader<'a, S> {
-    /// A loader of what is called `name`, which tells it from all other input: a file's content hash, say. `sequence` gives a number above those of all flushes
+    /// A loader. A part that was loaded under this `name` before is not written again. `sequence` gives a number above those of all flushes
     /// so far, each once; the flushes that come have higher ones. `max_bytes` bounds the memory of a part.
     pub fn new(history: &'a History, name: String, sequence: S, max_bytes: usize) -> Self {
         Self {
@@ -61,7 +63,7 @@ impl<'a, S: FnMut() -> u64> Loader<'a, S> {
             tags: Vec::new(),
             blocks: HashMap::new(),
             values: Vec::new(),
-            part: 0,
+            content: Xxh3::new(),
             loaded: Loaded::default(),
         }
     }
@@ -76,6 +78,7 @@ impl<'a, S: FnMut() -> u64> Loader<'a, S> {
         first: Slot,
         values: &[f64],
     ) -> Result<(), HistoryError> {
+        let id = SeriesId::of(tags);
         let (mut at, mut rest) = (first, values);
         while !rest.is_empty() {
             let position = at.position();
@@ -88,11 +91,24 @@ impl<'a, S: FnMut() -> u64> Loader<'a, S> {
                         *slot = *value;
                     }
                 }
+                // Not before: making the block may have ended a part.
+                self.hash(id, at, of_window);
             }
             at = Slot(at.0 + of_window.len() as i64);
             rest = others;
         }
         Ok(())
+    }
+
+    /// Takes values of a window into the hash of the part.
+    fn hash(&mut self, series: SeriesId, first: Slot, values: &[f64]) {
+        let mut bytes = [[0; 8]; BLOCK_SLOTS];
+        for (bytes, value) in bytes.iter_mut().zip(values) {
+            *bytes = value.to_bits().to_le_bytes();
+        }
+        self.content.update(&series.0.to_le_bytes());
+        self.content.update(&first.0.to_le_bytes());
+        self.content.update(bytes[..values.len()].as_flattened());
     }
 
     /// The block of a series' window, made when it is not there.
@@ -129,20 +145,39 @@ impl<'a, S: FnMut() -> u64> Loader<'a, S> {
         }
     }
 
+    /// True when nothing was pushed since the last part.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// What was loaded so far.
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    /// Commits what was pushed so far, as a part.
+    ///
+    /// # Errors
+    /// As [`Loader::finish`].
+    pub async fn flush(&mut self) -> Result<(), HistoryError> {
+        match self.values.is_empty() {
+            true => Ok(()),
+            false => self.write_part().await,
+        }
+    }
+
     /// Commits what is left.
     ///
     /// # Errors
     /// When the object store fails. Parts before are loaded; loading all of the same input again goes on from there.
     pub async fn finish(mut self) -> Result<Loaded, HistoryError> {
-        if !self.values.is_empty() {
-            self.write_part().await?;
-        }
+        self.flush().await?;
         Ok(self.loaded)
     }
 
     async fn write_part(&mut self) -> Result<(), HistoryError> {
-        let name = format!("{}#{}", self.name, self.part);
-        self.part += 1;
+        let name = format!("{}#{:032x}", self.name, self.content.digest128());
+        self.content.reset();
         let windows = self.blocks.keys().map(|(_, window)| *window);
         self.loaded.windows.extend(windows);
         if self.history.manifest().has_load(&name) {

@@ -36,6 +36,7 @@ use crate::scan::{PartialScan, ScanRequest};
 use crate::series_table::SeriesRef;
 use crate::shard::{Applied, Shard, ShardRules};
 use crate::symbols::Symbols;
+use crate::window::FlushId;
 
 pub use listener::SeriesListener;
 pub use maintenance::{FlushRow, MemoryStats, PendingFlush};
@@ -287,6 +288,24 @@ impl HotStore {
         shard.feeds.insert_at(number, Feed::new(way));
         self.feeds.fetch_add(1, Ordering::Relaxed);
         Ok(handle(number))
+    }
+
+    /// Notes that history is about to hold something of windows, so that what memory makes of them from now on is not taken for all there is;
+    /// gives those of which memory holds something already.
+    pub fn note_in_history(&self, windows: &BTreeSet<Window>) -> BTreeSet<Window> {
+        // First: a shard that makes one of them anew sees it, any other has it already.
+        self.in_history.write().extend(windows);
+        let mut held = BTreeSet::new();
+        for shard in &self.shards {
+            let shard = shard.read();
+            held.extend(windows.iter().filter(|w| shard.windows.contains_key(w)));
+        }
+        held
+    }
+
+    /// A number for what is brought to history past memory: above those of all flushes so far, and below those of all that come.
+    pub fn reserve_flush(&self) -> FlushId {
+        FlushId(self.next_flush.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Number of feeds.

@@ -266,9 +266,10 @@ fn back_fill_overwrites_and_must_fit_the_step() {
         ],
     };
     for _ in 0..2 {
-        let loaded = node.router.load(&request, NOW).expect("taken");
-        assert_eq!(loaded.datapoints, 2);
-        let rejects: Vec<_> = loaded
+        let checked = node.router.check_load(request.clone()).expect("a tenant");
+        let loaded = node.router.load(&checked.rows, NOW).expect("taken");
+        assert_eq!((loaded.datapoints, loaded.rejects.len()), (2, 0));
+        let rejects: Vec<_> = checked
             .rejects
             .iter()
             .map(|r| (r.index, r.reason.as_str()))

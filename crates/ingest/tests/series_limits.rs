@@ -208,10 +208,9 @@ fn new_series_come_at_a_rate() {
         }],
         ..LoadRequest::default()
     };
-    let loaded = node
-        .router
-        .load(&load, NOW.plus_millis(1_500))
-        .expect("room");
+    let checked = node.router.check_load(load).expect("a tenant");
+    let later = NOW.plus_millis(1_500);
+    let loaded = node.router.load(&checked.rows, later).expect("room");
     assert_eq!(loaded.datapoints, 1, "back-fill is not held up by the rate");
 }
 

@@ -2,13 +2,18 @@
 //!
 //! A flag goes before the environment (`HESPER_*`), that before the file, that before the default.
 
+mod byte_size;
+mod retention;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::CommandFactory;
+use hesper_history::Policy;
 use hesper_hot::StoreOptions;
 use hesper_hot::log::writer::LogOptions;
+use hesper_ingest::settings::IngestSettings;
 use hesper_model::Step;
 use hesper_model::validation::Limits;
 use hesper_query::QueryLimits;
@@ -19,6 +24,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::ServerError;
+
+pub use retention::{RetentionRule, RetentionSettings};
 
 /// Settings as given. Each is a flag, an environment variable and a key of the file; what is absent has its default.
 #[derive(Clone, Debug, Default, clap::Args, Deserialize)]
@@ -48,6 +55,13 @@ pub struct Settings {
     /// More series than this are refused [default: 10000000]
     #[arg(long, env = "HESPER_MAX_SERIES", value_name = "N")]
     pub max_series: Option<usize>,
+    /// The most that series, blocks and buffers may hold in memory, such as 8GiB; at the limit old windows go, then new series are refused, then
+    /// data [default: half of the machine's memory]
+    #[arg(long, env = "HESPER_MAX_MEMORY", value_name = "SIZE")]
+    pub max_memory: Option<String>,
+    /// Where history lies: a directory, or the URL of an object store such as s3://bucket/folder [default: history in the data directory]
+    #[arg(long, env = "HESPER_HISTORY", value_name = "PLACE")]
+    pub history: Option<String>,
     /// The least time between two syncs of the log; what is published is acknowledged after the next [default: 20ms]
     #[arg(long, env = "HESPER_COMMIT_INTERVAL", value_name = "DURATION")]
     pub commit_interval: Option<String>,
@@ -87,7 +101,16 @@ pub struct Settings {
     /// A file, in TOML, with words and averages of your own
     #[arg(long, env = "HESPER_WORDS", value_name = "FILE")]
     pub words: Option<PathBuf>,
+    /// Limits on series, roll-ups and remote write: the section `[ingest]` of the file.
+    #[arg(skip)]
+    pub ingest: Option<IngestSettings>,
+    /// Roll-ups of history, and how long it is kept: the section `[retention]` of the file.
+    #[arg(skip)]
+    pub retention: Option<RetentionSettings>,
 }
+
+/// The sections of the file, which are no flags.
+const SECTIONS: [&str; 2] = ["ingest", "retention"];
 
 impl Settings {
     /// Reads a file of settings.
@@ -131,6 +154,8 @@ impl Settings {
             hot_window: self.hot_window.or(other.hot_window),
             shards: self.shards.or(other.shards),
             max_series: self.max_series.or(other.max_series),
+            max_memory: self.max_memory.or(other.max_memory),
+            history: self.history.or(other.history),
             commit_interval: self.commit_interval.or(other.commit_interval),
             max_body_bytes: self.max_body_bytes.or(other.max_body_bytes),
             max_lines: self.max_lines.or(other.max_lines),
@@ -144,11 +169,13 @@ impl Settings {
             self_metrics: self.self_metrics.or(other.self_metrics),
             rules: self.rules.or(other.rules),
             words: self.words.or(other.words),
+            ingest: self.ingest.or(other.ingest),
+            retention: self.retention.or(other.retention),
         }
     }
 }
 
-/// The keys of the file: the names of the flags.
+/// The keys of the file: the names of the flags, and its sections.
 fn known_keys() -> Vec<String> {
     #[derive(clap::Parser)]
     struct Flags {
@@ -157,7 +184,8 @@ fn known_keys() -> Vec<String> {
     }
     let command = Flags::command();
     let flags = command.get_arguments().filter_map(|a| a.get_long());
-    flags.filter(|f| *f != "help").map(str::to_owned).collect()
+    let flags = flags.filter(|f| *f != "help");
+    flags.chain(SECTIONS).map(str::to_owned).collect()
 }
 
 /// The configuration of a node.
@@ -183,6 +211,12 @@ pub struct Config {
     pub rules: Option<PathBuf>,
     /// A file with words of the language.
     pub words: Option<PathBuf>,
+    /// Where history lies, if not in the data directory.
+    pub history: Option<String>,
+    /// Limits on series, roll-ups and remote write.
+    pub ingest: IngestSettings,
+    /// Roll-ups of history, and how long it is kept.
+    pub retention: Policy,
 }
 
 impl Config {
@@ -202,6 +236,20 @@ impl Config {
         }
         store.hot_window_millis = duration("hot-window", settings.hot_window.as_deref(), "6h")?;
         store.max_series = settings.max_series.unwrap_or(store.max_series);
+        store.max_memory_bytes = match &settings.max_memory {
+            None => machine_memory() / 2,
+            Some(text) => byte_size::parse(text).ok_or_else(|| {
+                wrong("max-memory", &format!("a size such as 8GiB, not '{text}'"))
+            })?,
+        };
+        let ingest = settings.ingest.unwrap_or_default();
+        if let Some(limit) = ingest.series_limits.max_series {
+            // Series that overflow may pass the limit by a tenth.
+            let with_overflow = usize::try_from(limit + limit / 10).unwrap_or(usize::MAX);
+            store.max_series = store.max_series.min(with_overflow);
+        }
+        let retention = settings.retention.unwrap_or_default();
+        let retention = retention.policy().map_err(ServerError::Config)?;
         let interval = duration(
             "commit-interval",
             settings.commit_interval.as_deref(),
@@ -251,8 +299,20 @@ impl Config {
             self_metrics: settings.self_metrics.unwrap_or(true),
             rules: settings.rules,
             words: settings.words,
+            history: settings.history,
+            ingest,
+            retention,
         })
     }
+}
+
+/// The memory that there is for this process, in bytes: that of the machine, or of its control group when that is less.
+fn machine_memory() -> usize {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let group = system.cgroup_limits().map(|limits| limits.total_memory);
+    let bytes = group.map_or(system.total_memory(), |g| g.min(system.total_memory()));
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 impl Config {
@@ -286,6 +346,16 @@ impl Config {
             ("hot-window-ms", self.store.hot_window_millis.into()),
             ("commit-interval-ms", millis(self.store.log.commit_interval)),
             ("max-series", self.store.max_series.into()),
+            ("max-memory", self.store.max_memory_bytes.into()),
+            (
+                "history",
+                self.history.as_deref().map_or(Value::Null, Value::from),
+            ),
+            (
+                "ingest",
+                serde_json::to_value(&self.ingest).expect("settings are plain"),
+            ),
+            ("retention", retention::effective(&self.retention)),
             ("max-body-bytes", self.max_body_bytes.into()),
             ("max-lines", self.query.max_lines.into()),
             ("max-datapoints", self.query.max_datapoints.into()),
@@ -381,6 +451,20 @@ mod tests {
     }
 
     #[test]
+    fn sections_of_the_file_are_read() {
+        let text = "[ingest.series-limits]\nmax-series = 100\n[[ingest.roll-ups]]\nquery = \"node,:has\"\ndrop = [\"node\"]\n\
+                    [retention]\nkeep-raw = \"2d\"";
+        let settings = Settings::from_toml(text).expect("valid");
+        let config = Config::resolve(settings).expect("valid");
+        assert_eq!(config.ingest.roll_ups[0].drop, ["node"]);
+        assert_eq!(config.store.max_series, 110);
+        assert_eq!(config.retention.keep.raw_millis, Some(2 * 86_400_000));
+        let effective = config.effective();
+        assert_eq!(effective["retention"]["keep-raw-ms"], 172_800_000);
+        assert_eq!(effective["ingest"]["series-limits"]["max-series"], 100);
+    }
+
+    #[test]
     fn an_unknown_key_names_the_nearest() {
         let error = Settings::from_toml("hot-windwo = \"1h\"").expect_err("unknown");
         assert_eq!(
@@ -405,5 +489,6 @@ mod tests {
         assert!(refused(|s| s.max_age = Some("soon".to_owned())).contains("'soon'"));
         assert!(refused(|s| s.http = Some("here".to_owned())).contains("--http"));
         assert!(refused(|s| s.shards = Some(0)).contains("--shards"));
+        assert!(refused(|s| s.max_memory = Some("8GB".to_owned())).contains("'8GB'"));
     }
 }

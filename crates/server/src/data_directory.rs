@@ -33,6 +33,50 @@ struct StoreFile {
     tenants: String,
 }
 
+/// What a data directory is made of, for those who look at it without using it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataPaths {
+    /// The distance between datapoints.
+    pub step: Step,
+    /// The number of shards.
+    pub shards: u32,
+    /// Where the log lies.
+    pub log: PathBuf,
+    /// Where history lies, unless it has a place of its own.
+    pub history: PathBuf,
+}
+
+impl DataPaths {
+    /// Reads what an existing directory is made of.
+    ///
+    /// # Errors
+    /// When it is no data directory of this version.
+    pub fn read(path: &Path) -> Result<Self, ServerError> {
+        let store_path = path.join("STORE");
+        let text = fs::read_to_string(&store_path).map_err(|source| ServerError::Io {
+            path: store_path.clone(),
+            source,
+        })?;
+        let wrong = |what: String| HotError::Incompatible {
+            path: store_path.clone(),
+            what,
+        };
+        let found: StoreFile =
+            serde_json::from_str(&text).map_err(|e| wrong(format!("it cannot be read: {e}")))?;
+        if found.format_version != FORMAT_VERSION {
+            let version = found.format_version;
+            return Err(wrong(format!("it has format version {version}")).into());
+        }
+        let step = Step::from_millis(found.step_millis);
+        Ok(Self {
+            step: step.ok_or_else(|| wrong(format!("its step is {} ms", found.step_millis)))?,
+            shards: found.shards,
+            log: path.join("log"),
+            history: path.join("history"),
+        })
+    }
+}
+
 /// A data directory in use; let go when dropped.
 #[derive(Debug)]
 pub struct DataDirectory {
@@ -152,6 +196,9 @@ mod tests {
         let second = DataDirectory::open(&path, STEP, 64).expect_err("in use");
         assert!(second.to_string().contains("another process"), "{second}");
         drop(first);
+        let paths = DataPaths::read(&path).expect("a data directory");
+        assert_eq!((paths.step, paths.shards), (STEP, 64));
+        assert!(DataPaths::read(directory.path()).is_err());
         let open = |step, shards| DataDirectory::open(&path, step, shards).map(|_| ());
         let step = open(Step::from_secs(5), 64).expect_err("another step");
         assert!(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hesper_history::History;
 use hesper_hot::log::Lsn;
 use hesper_ingest::proto::ingest_server::Ingest;
 use hesper_ingest::proto::{
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::back_fill::{self, BackFillError};
 use crate::clock;
 
 /// Batches of a connection that wait for the log; then the connection is not read on.
@@ -41,16 +43,23 @@ pub struct GrpcStats {
 #[derive(Clone)]
 pub struct IngestService {
     router: Arc<Router>,
+    history: Arc<History>,
     stats: Arc<GrpcStats>,
     /// Becomes true when the node stops: streams are then ended, and clients go on elsewhere or later.
     stopped: watch::Receiver<bool>,
 }
 
 impl IngestService {
-    /// A service that publishes through a router.
-    pub fn new(router: Arc<Router>, stats: Arc<GrpcStats>, stopped: watch::Receiver<bool>) -> Self {
+    /// A service that publishes through a router, and brings old back-fill to history.
+    pub fn new(
+        router: Arc<Router>,
+        history: Arc<History>,
+        stats: Arc<GrpcStats>,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             router,
+            history,
             stats,
             stopped,
         }
@@ -154,16 +163,9 @@ impl Ingest for IngestService {
         let service = self.clone();
         let mut requests = request.into_inner();
         tokio::spawn(async move {
-            loop {
-                let reply = match service.next(&mut requests).await {
-                    Ok(Some(request)) => service.load_one(request).await,
-                    Ok(None) => return,
-                    Err(status) => Err(status),
-                };
-                let failed = reply.is_err();
-                if replies.send(reply).await.is_err() || failed {
-                    return;
-                }
+            if let Err(status) = service.load_all(&mut requests, &replies).await {
+                // The client may be gone already.
+                let _ = replies.send(Err(status)).await;
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
@@ -178,20 +180,36 @@ struct Unacknowledged {
 }
 
 impl IngestService {
-    async fn load_one(&self, request: LoadRequest) -> Result<LoadReply, Status> {
-        let request = Arc::new(request);
+    /// Takes back-fill until the stream ends or the client has gone.
+    async fn load_all(
+        &self,
+        requests: &mut Streaming<LoadRequest>,
+        replies: &mpsc::Sender<Result<LoadReply, Status>>,
+    ) -> Result<(), Status> {
+        let history = self.history.clone();
+        let mut back_fill = back_fill::begin(self.router.clone(), &history);
         loop {
-            let (router, shared) = (self.router.clone(), request.clone());
-            match blocking(move || router.load(&shared, clock::now())).await {
-                Ok(loaded) => {
-                    self.durable(loaded.lsn).await?;
-                    return Ok(LoadReply {
-                        datapoints: loaded.datapoints,
-                        rejects: loaded.rejects,
-                    });
+            let next = self.next(requests);
+            let next = match back_fill.is_waiting() {
+                true => tokio::time::timeout(back_fill::IDLE, next).await.ok(),
+                false => Some(next.await),
+            };
+            let (due, ended) = match next.transpose()? {
+                Some(Some(request)) => (back_fill.take(request).await, false),
+                Some(None) => (back_fill.commit().await, true),
+                None => (back_fill.commit().await, false),
+            };
+            let due = due.map_err(|e| match e {
+                BackFillError::Ingest(e) => status(&e),
+                BackFillError::History(e) => Status::unavailable(e.to_string()),
+            })?;
+            for reply in due {
+                if replies.send(Ok(reply)).await.is_err() {
+                    return Ok(());
                 }
-                Err(e) if e.is_temporary() => tokio::time::sleep(BUSY_PAUSE).await,
-                Err(e) => return Err(status(&e)),
+            }
+            if ended {
+                return Ok(());
             }
         }
     }

@@ -3,8 +3,10 @@
 pub mod access;
 pub mod alerts;
 pub mod body;
+pub mod cardinality;
 pub mod config;
 pub mod csv;
+pub mod deletion;
 pub mod error;
 pub mod expr;
 pub mod fetch;
@@ -17,6 +19,7 @@ pub mod params;
 pub mod prometheus;
 pub mod publish;
 pub mod queries;
+pub mod remote_write;
 pub mod tags;
 
 use std::sync::Arc;
@@ -42,6 +45,9 @@ pub fn routes(node: Arc<NodeState>) -> axum::Router {
         .route("/api/v1/publish-list", post(publish::publish_list))
         .route("/api/v1/publish-compact", post(publish::publish_compact))
         .route("/api/v4/update", post(publish::update))
+        .route("/api/v1/write", post(remote_write::write))
+        .route("/api/v1/cardinality", get(cardinality::cardinality))
+        .route("/api/v1/data", delete(deletion::delete))
         .route("/api/v1/graph", get(graph::graph))
         .route("/api/v2/fetch", get(fetch::fetch))
         .route("/lsp/metrics/{language}", get(lsp::open))
@@ -80,10 +86,11 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     if method == Method::POST {
         return not_found(uri).await;
     }
-    let allowed = match uri.path().starts_with("/api/v1/publish") || uri.path() == "/api/v4/update"
-    {
-        true => "POST",
-        false => "GET",
+    let allowed = match uri.path() {
+        "/api/v4/update" | "/api/v1/write" => "POST",
+        path if path.starts_with("/api/v1/publish") => "POST",
+        "/api/v1/data" => "DELETE",
+        _ => "GET",
     };
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,

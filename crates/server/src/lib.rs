@@ -1,9 +1,11 @@
 //! The server: a node of Hesper wired together from the parts below, and its front ends over HTTP and gRPC.
 //!
 //! [`config`] says how it is set up, [`node`] starts and stops it, [`http`] and [`grpc`] are what the world sees, [`maintenance`] takes windows
-//! to history, [`self_observation`] publishes the node's own metrics into itself.
+//! to history, [`compaction`] keeps history tidy, [`self_observation`] publishes the node's own metrics into itself.
 
+pub mod back_fill;
 pub mod clock;
+pub mod compaction;
 pub mod config;
 pub mod data_directory;
 pub mod error;

@@ -6,21 +6,23 @@ use std::time::Duration;
 
 use hesper_alert::{AlertRunner, RuleSet};
 use hesper_history::History;
-use hesper_history::synced_local::SyncedLocal;
+use hesper_history::HistoryOptions;
+use hesper_history::place::{check_creation, open_place};
 use hesper_hot::HotStore;
 use hesper_hot::directory::DiskDirectory;
 use hesper_hot::store::Recovery;
 use hesper_ingest::Router;
 use hesper_ingest::proto::ingest_server::IngestServer;
+use hesper_ingest::remote_write::RemoteWrite;
 use hesper_query::{QueryEngine, Tiers};
 use hesper_stack::Vocabulary;
-use object_store::ObjectStore;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
+use crate::compaction::Compaction;
 use crate::data_directory::DataDirectory;
 use crate::grpc::{GrpcStats, IngestService};
 use crate::maintenance::Maintenance;
@@ -49,6 +51,8 @@ pub struct NodeState {
     pub history: Arc<History>,
     /// The way in.
     pub router: Arc<Router>,
+    /// The way in of Prometheus.
+    pub remote_write: RemoteWrite,
     /// The way out.
     pub engine: Arc<QueryEngine>,
     /// The words of the language. They last as long as the process: language servers of connections hold on to them.
@@ -57,6 +61,8 @@ pub struct NodeState {
     pub alerts: Arc<AlertRunner>,
     /// Takes windows to history.
     pub maintenance: Maintenance,
+    /// Keeps history tidy.
+    pub compaction: Compaction,
     /// The node's own metrics.
     pub metrics: NodeMetrics,
     /// Counters of the gRPC front end.
@@ -95,19 +101,25 @@ impl Node {
         });
         let partitions = std::thread::available_parallelism().map_or(1, |n| n.get());
         let engine = Arc::new(QueryEngine::new(tiers, config.query.clone(), partitions));
-        let alerts = open_alerts(&directory, &config, engine.clone())?;
+        let vocabulary = config.vocabulary()?;
+        let alerts = open_alerts(&directory, &config, engine.clone(), vocabulary)?;
         let listeners = (
             listen(config.http, "--http").await?,
             listen(config.grpc, "--grpc").await?,
         );
         let local = |l: &TcpListener| l.local_addr().expect("a listener has an address");
         let (http, grpc) = (local(&listeners.0), local(&listeners.1));
+        let (validation, ingest) = (config.validation.clone(), &config.ingest);
+        let router = Router::with_settings(hot.clone(), validation, ingest);
+        let router = Arc::new(router.map_err(|e| ServerError::Config(format!("ingest.{e}")))?);
         let state = Arc::new(NodeState {
-            vocabulary: config.vocabulary()?,
-            router: Arc::new(Router::new(hot.clone(), config.validation.clone())),
+            vocabulary,
+            remote_write: RemoteWrite::new(router.clone(), config.ingest.remote_write.clone()),
+            router,
             engine,
             alerts: Arc::new(alerts),
             maintenance: Maintenance::new(hot.clone(), history.clone()),
+            compaction: Compaction::new(history.clone(), config.retention.clone()),
             metrics: NodeMetrics::new(step, &http.to_string().replace(':', "-"))?,
             grpc_stats: Arc::default(),
             publish_permits: Semaphore::new(MAX_PUBLISHING),
@@ -130,6 +142,10 @@ impl Node {
             let stopped = async { _ = until.wait_for(|stop| *stop).await };
             alerts.run(stopped).await;
         });
+        let (compacted, until) = (state.clone(), stopped.clone());
+        // Merging keeps a processor busy for seconds: it gets a thread of its own.
+        let runtime = tokio::runtime::Handle::current();
+        tasks.spawn_blocking(move || runtime.block_on(compacted.compaction.run(until)));
         let maintained = state.clone();
         tasks.spawn(async move { maintained.maintenance.run(stopped).await });
         Ok(Self {
@@ -176,13 +192,19 @@ impl Node {
 }
 
 async fn open_history(directory: &DataDirectory, config: &Config) -> Result<History, ServerError> {
-    let path = directory.history();
-    let local = SyncedLocal::open(&path).map_err(|source| ServerError::Io { path, source })?;
-    let objects: Arc<dyn ObjectStore> = Arc::new(local);
+    let in_directory = directory.history().display().to_string();
+    let objects = open_place(config.history.as_deref().unwrap_or(&in_directory), &[])?;
     // Tells the commits of this process from those of any other.
     let writer = format!("{}-{}", std::process::id(), clock::now());
-    let opened = History::open(objects, config.store.step, writer, INDEX_CACHE_BYTES);
-    Ok(opened.await?)
+    let options = HistoryOptions {
+        cache_bytes: INDEX_CACHE_BYTES,
+        ..HistoryOptions::new(config.store.step, writer.clone())
+    };
+    let history = History::open_with(objects, options).await?;
+    if config.history.is_some() {
+        check_creation(history.objects(), &writer).await?;
+    }
+    Ok(history)
 }
 
 async fn open_store(
@@ -204,9 +226,10 @@ fn open_alerts(
     directory: &DataDirectory,
     config: &Config,
     engine: Arc<QueryEngine>,
+    vocabulary: &Vocabulary,
 ) -> Result<AlertRunner, ServerError> {
     let rules = match &config.rules {
-        Some(path) => RuleSet::load(path),
+        Some(path) => RuleSet::load(path, vocabulary),
         None => Ok(RuleSet::default()),
     };
     let open = |rules| {
@@ -249,6 +272,7 @@ async fn serve_grpc(
 ) {
     let service = IngestService::new(
         state.router.clone(),
+        state.history.clone(),
         state.grpc_stats.clone(),
         stopped.clone(),
     );

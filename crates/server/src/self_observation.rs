@@ -162,6 +162,36 @@ pub fn observe(node: &Arc<NodeState>) {
     count("hesper.flush.millis", "", |n| {
         load(&n.maintenance.stats().millis)
     });
+    count("hesper.ingest.noData", "", |n| {
+        load(&n.router.stats().no_data)
+    });
+    gauge("hesper.ingest.cachedSeries", "", |n| {
+        n.remote_write.cached().0 as u64
+    });
+    gauge("hesper.store.feeds", "", |n| n.hot.feed_count() as u64);
+    gauge("hesper.store.memory", "held", |n| {
+        n.hot.memory_bytes() as u64
+    });
+    gauge("hesper.store.memory", "limit", |n| {
+        n.hot.options().max_memory_bytes as u64
+    });
+    count("hesper.store.memoryRefused", "", |n| {
+        load(&n.hot.stats().memory_refused)
+    });
+    let compaction = "hesper.compaction.count";
+    count(compaction, "done", |n| load(&n.compaction.stats().done));
+    count(compaction, "failed", |n| {
+        load(&n.compaction.stats().failures)
+    });
+    count("hesper.compaction.bytesWritten", "", |n| {
+        load(&n.compaction.stats().bytes_written)
+    });
+    count("hesper.compaction.millis", "", |n| {
+        load(&n.compaction.stats().millis)
+    });
+    let left_out = "hesper.compaction.datapoints";
+    count(left_out, "expired", |n| load(&n.compaction.stats().expired));
+    count(left_out, "deleted", |n| load(&n.compaction.stats().deleted));
     gauge("hesper.history.files", "", |n| {
         n.history.manifest().files().len() as u64
     });

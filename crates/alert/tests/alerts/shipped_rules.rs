@@ -15,7 +15,7 @@ use crate::node::Node;
 
 fn rules() -> RuleSet {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/rules");
-    RuleSet::load(&directory).unwrap_or_else(|e| panic!("{e}"))
+    RuleSet::load(&directory, hesper_stack::Vocabulary::full()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 const MINUTES: i64 = 60;

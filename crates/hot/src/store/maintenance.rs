@@ -349,6 +349,15 @@ impl HotStore {
         }
     }
 
+    /// The oldest window of which memory holds anything.
+    pub fn oldest_window(&self) -> Option<Window> {
+        let oldest = self.shards.iter().filter_map(|shard| {
+            let shard = shard.read();
+            shard.windows.keys().next().copied()
+        });
+        oldest.min()
+    }
+
     /// Drops the windows that ended before the hot window and are in history, and the series that no window holds any more. While more
     /// than three quarters of the memory are in use, further windows in history are dropped, the oldest first; the last two stay.
     ///

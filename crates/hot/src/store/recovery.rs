@@ -103,11 +103,6 @@ impl HotStore {
         Ok((store, recovery))
     }
 
-    /// Notes that history holds something of a window that did not pass through this store.
-    pub fn note_in_history(&self, window: Window) {
-        self.in_history.write().insert(window);
-    }
-
     /// The number for the next flush; for tests of recovery.
     pub fn next_flush(&self) -> FlushId {
         FlushId(self.next_flush.load(Ordering::Relaxed))

@@ -15,12 +15,7 @@ use super::error::ApiError;
 /// # Errors
 /// 413 when it is larger, 400 when it cannot be unpacked or breaks off.
 pub async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, ApiError> {
-    let collected = Limited::new(body, limit).collect().await;
-    let bytes = collected.map_err(|e| match e.downcast_ref::<LengthLimitError>() {
-        Some(_) => too_large(limit),
-        None => unreadable(&format!("the body broke off: {e}")),
-    })?;
-    let bytes = bytes.to_bytes();
+    let bytes = read_packed(body, limit).await?;
     let encoding = headers.get(header::CONTENT_ENCODING);
     match encoding.map(|e| e.as_bytes()) {
         None | Some(b"" | b"identity") => Ok(bytes),
@@ -34,6 +29,19 @@ pub async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes
             ),
         )),
     }
+}
+
+/// Reads a body of at most `limit` bytes as it was sent.
+///
+/// # Errors
+/// 413 when it is larger, 400 when it breaks off.
+pub async fn read_packed(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let collected = Limited::new(body, limit).collect().await;
+    let bytes = collected.map_err(|e| match e.downcast_ref::<LengthLimitError>() {
+        Some(_) => too_large(limit),
+        None => unreadable(&format!("the body broke off: {e}")),
+    })?;
+    Ok(bytes.to_bytes())
 }
 
 fn unpack(packed: impl Read, limit: usize) -> Result<Bytes, ApiError> {

@@ -9,7 +9,7 @@ use hesper_stack::StackError;
 use serde_json::json;
 
 /// How long a caller should wait who met a limit.
-const RETRY_AFTER_SECS: &str = "1";
+pub(super) const RETRY_AFTER_SECS: &str = "1";
 
 /// An error that is told the caller.
 #[derive(Debug)]

@@ -1,0 +1,217 @@
+//! Prometheus remote write, limits on series, roll-ups and the report of cardinality, through the real binary with a file of settings.
+
+use std::path::Path;
+
+use hesper_tests::http::{Answer, Http};
+use hesper_tests::server::Server;
+use prost::Message;
+use serde_json::json;
+
+/// A step of the data, in seconds.
+const START: i64 = 1_767_571_200;
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct WriteRequest {
+    #[prost(message, repeated, tag = "1")]
+    timeseries: Vec<TimeSeries>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct TimeSeries {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<Label>,
+    #[prost(message, repeated, tag = "2")]
+    samples: Vec<Sample>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Label {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Sample {
+    #[prost(double, tag = "1")]
+    value: f64,
+    #[prost(int64, tag = "2")]
+    timestamp: i64,
+}
+
+/// A series with a sample a minute.
+fn series(labels: &[(&str, &str)], values: &[f64]) -> TimeSeries {
+    let label = |(name, value): &(&str, &str)| Label {
+        name: (*name).to_owned(),
+        value: (*value).to_owned(),
+    };
+    let samples = values.iter().enumerate().map(|(i, value)| Sample {
+        value: *value,
+        timestamp: (START + 60 * i as i64) * 1000,
+    });
+    TimeSeries {
+        labels: labels.iter().map(label).collect(),
+        samples: samples.collect(),
+    }
+}
+
+async fn write(http: &Http, timeseries: Vec<TimeSeries>) -> Answer {
+    let body = WriteRequest { timeseries }.encode_to_vec();
+    let packed = snap::raw::Encoder::new().compress_vec(&body);
+    let headers = [
+        ("content-type", "application/x-protobuf"),
+        ("content-encoding", "snappy"),
+        ("x-prometheus-remote-write-version", "0.1.0"),
+    ];
+    let packed = packed.expect("it can be packed");
+    let sent = http.send("POST", "/api/v1/write", &headers, packed).await;
+    sent.expect("an answer")
+}
+
+async fn started(directory: &Path, settings: &str) -> (Server, Http) {
+    let file = directory.join("hesper.toml");
+    let common = "max-age = \"7300d\"\nhot-window = \"7300d\"\nself-metrics = false\n";
+    std::fs::write(&file, format!("{common}{settings}")).expect("written");
+    let file = file.to_str().expect("text");
+    let data = directory.join("data");
+    let server = Server::start(&data, &["--config", file]).await;
+    let http = Http::new(&server.http);
+    (server, http)
+}
+
+async fn line(http: &Http, program: &str) -> Vec<f64> {
+    let lines = http.graph(program, "2026-01-04T23:59", "2026-01-05T00:03");
+    let mut lines = lines.await;
+    assert_eq!(lines.len(), 1, "{program}: {lines:?}");
+    lines.remove(0).1
+}
+
+#[tokio::test]
+async fn prometheus_writes_and_a_kill_loses_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = "[ingest.remote-write.rename-labels]\njob = \"nf.app\"\n";
+    let (server, http) = started(directory.path(), settings).await;
+    let requests = [("__name__", "http_requests_total"), ("job", "api")];
+    let heap = [("__name__", "heap_bytes"), ("job", "api")];
+    let sent = vec![
+        series(&requests, &[100.0, 160.0, 280.0, 280.0]),
+        series(&heap, &[1.0, 2.0, f64::NAN, 4.0]),
+    ];
+    let answer = write(&http, sent).await;
+    assert_eq!((answer.status, answer.text()), (204, String::new()));
+    server.kill().await;
+    let (server, http) = started(directory.path(), settings).await;
+    let rate = line(
+        &http,
+        "name,http_requests_total,:eq,nf.app,api,:eq,:and,:sum",
+    )
+    .await;
+    assert_eq!(rate[1..], [1.0, 2.0, 0.0]);
+    let heap = line(&http, "name,heap_bytes,:eq,:sum").await;
+    assert_eq!(heap[..2], [1.0, 2.0]);
+    assert!(heap[2].is_nan() && heap[3] == 4.0, "{heap:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (server, http) = started(directory.path(), "").await;
+    let nameless = write(&http, vec![series(&[("job", "api")], &[1.0])]).await;
+    assert_eq!(nameless.status, 400);
+    assert!(nameless.text().contains("1 samples were refused, 0 taken"));
+    let torn = http.send("POST", "/api/v1/write", &[], b"\xff\xff".to_vec());
+    let torn = torn.await.expect("an answer");
+    assert_eq!(torn.status, 400, "{}", torn.text());
+    let second = [(
+        "content-type",
+        "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+    )];
+    let second = http.send("POST", "/api/v1/write", &second, Vec::new());
+    assert_eq!(second.await.expect("an answer").status, 415);
+    assert_eq!(http.get("/api/v1/write", &[]).await.status, 405);
+    let metrics = http.get("/metrics", &[]).await.text();
+    let unreadable = metrics
+        .lines()
+        .find(|l| l.starts_with("hesper_ingest_unreadable"));
+    assert!(
+        unreadable.is_some_and(|l| l.ends_with(" 1")),
+        "{unreadable:?}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn limits_name_the_tag_that_explodes_and_rules_roll_it_up() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let settings = "[ingest.series-limits]\nmax-series-per-name = 50\n\
+                    overflow = [{ query = \"name,sessions,:eq\", tag = \"user\" }]\n\
+                    [[ingest.roll-ups]]\nquery = \"name,cpu,:eq\"\ndrop = [\"node\"]\n";
+    let (server, http) = started(directory.path(), settings).await;
+    let many = |name: &str, key: &str| {
+        let metrics: Vec<_> = (0..200)
+            .map(|i| {
+                let tags = json!({"name": name, "atlas.dstype": "gauge", key: format!("v-{i}")});
+                json!({"tags": tags, "timestamp": START * 1000, "value": f64::from(i)})
+            })
+            .collect();
+        json!({"tags": {}, "metrics": metrics}).to_string()
+    };
+    let refused = http.publish(&many("requests", "path")).await;
+    assert_eq!(refused.status, 202);
+    let told = refused.json();
+    assert_eq!(told["errorCount"], 150);
+    let message = told["message"][0].as_str().expect("a text");
+    assert!(message.contains("path"), "{message}");
+    let rolled = http.publish(&many("sessions", "user")).await;
+    assert_eq!(rolled.status, 200, "{}", rolled.text());
+    let sessions = line(
+        &http,
+        "name,sessions,:eq,user,--auto-rollup--,:eq,:and,:max",
+    )
+    .await;
+    assert_eq!(sessions[0], 199.0);
+    assert_eq!(http.publish(&many("cpu", "node")).await.status, 200);
+    assert_eq!(line(&http, "name,cpu,:eq,:count").await[0], 1.0);
+    assert_eq!(line(&http, "name,cpu,:eq,:max").await[0], 199.0);
+    let params = [("by", "key"), ("order", "values"), ("k", "2")];
+    let report = http.get("/api/v1/cardinality", &params).await.json();
+    let keys: Vec<_> = report["rows"].as_array().expect("rows").iter().collect();
+    assert_eq!(keys.len(), 2);
+    assert_eq!(
+        (&keys[0]["value"], &keys[0]["values"]),
+        (&json!("user"), &json!(51))
+    );
+    assert_eq!(
+        (&keys[1]["value"], &keys[1]["values"]),
+        (&json!("path"), &json!(50))
+    );
+    let wrong = http.get("/api/v1/cardinality", &[("by", "color")]).await;
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.text().contains("nf.app"), "{}", wrong.text());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn settings_without_sense_keep_a_node_from_starting() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("hesper.toml");
+    let file_name = file.to_str().expect("text").to_owned();
+    for (settings, expected) in [
+        ("[ingest.series-limit]\nmax-series = 1", "series-limit"),
+        (
+            "[[ingest.roll-ups]]\nquery = \"name\"\ndrop = [\"x\"]",
+            "'name'",
+        ),
+        ("[retention]\nkeep-raw = \"long\"", "'long'"),
+        ("history = \"ftp://somewhere\"", "ftp is not known"),
+    ] {
+        std::fs::write(&file, settings).expect("written");
+        let data = directory.path().join("data");
+        let flags = ["--config", &file_name];
+        let refused = Server::try_start(&data, &flags).await;
+        let text = refused.err().expect("refused");
+        assert!(text.contains(expected), "{settings}: {text}");
+    }
+}
