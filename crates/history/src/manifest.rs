@@ -236,11 +236,12 @@ impl Manifest {
         self.loads.contains(name)
     }
 
-    /// What the hot tier has to know.
+    /// What the hot tier has to know. Windows of which only roll-ups are left count too: what memory takes for them is not all there is.
     pub fn in_history(&self) -> InHistory {
+        let tiers = self.by_window.values();
         InHistory {
             flushes: self.flushes.clone(),
-            windows: self.windows(1).collect(),
+            windows: tiers.flat_map(|windows| windows.keys().copied()).collect(),
         }
     }
 
@@ -363,7 +364,11 @@ mod tests {
         };
         assert_eq!(paths(manifest.files_in(range(1, 1440))), ["raw"]);
         assert_eq!(paths(manifest.files_of(5, range(600, 601))), ["rollup"]);
-        assert!(!manifest.covers(Window(5)), "memory holds all of it");
+        assert!(!manifest.covers(Window(5)));
+        assert!(
+            manifest.in_history().windows.contains(&Window(5)),
+            "memory does not hold all of it"
+        );
         assert_eq!(manifest.rollups().collect::<Vec<_>>(), [5]);
     }
 
