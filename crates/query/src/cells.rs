@@ -16,7 +16,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, UInt64Type};
 use datafusion::error::{DataFusionError, Result};
-use hesper_hot::fold::Accumulator;
+use hesper_hot::fold::{Accumulator, FoldOp};
 use hesper_hot::groups::{GroupTable, LowestItems};
 
 fn element(data_type: DataType) -> Arc<Field> {
@@ -106,6 +106,15 @@ pub fn merge_batch(
     Ok(())
 }
 
+/// What a cell without data holds.
+pub(crate) const fn neutral(op: FoldOp) -> f64 {
+    match op {
+        FoldOp::Sum | FoldOp::Count => 0.0,
+        FoldOp::Min => f64::INFINITY,
+        FoldOp::Max => f64::NEG_INFINITY,
+    }
+}
+
 /// The columns of a batch of partial aggregates.
 pub struct Columns<'a> {
     groups: &'a ListArray,
@@ -169,7 +178,7 @@ impl<'a> Columns<'a> {
 
 #[cfg(test)]
 mod tests {
-    use hesper_hot::fold::{CellLayout, FoldOp, WindowPart};
+    use hesper_hot::fold::{CellLayout, WindowPart};
     use hesper_model::{Block, DataSource, Slot, Window};
 
     use super::*;

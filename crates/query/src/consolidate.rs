@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
-use hesper_hot::fold::{Accumulator, CellLayout, FoldOp, slots_with_data};
+use hesper_hot::fold::{Accumulator, CellLayout, slots_with_data};
 use hesper_hot::groups::{GroupTable, Grouping, TooManyGroups};
 use hesper_model::{DataSource, Tags};
 use hesper_stack::DataGroup;
 
-use crate::cells::Columns;
+use crate::cells::{Columns, neutral};
 use crate::plan::{DataPlan, Divide, Regroup};
 
 /// The groups of a data expression, from the batch that its plan gave.
@@ -74,11 +74,7 @@ fn regrouped(
 ) -> std::result::Result<(GroupTable, Accumulator), TooManyGroups> {
     let mut groups = GroupTable::new(limit);
     let mut acc = Accumulator::new(regroup.op, *layout);
-    let neutral = match regroup.op {
-        FoldOp::Sum | FoldOp::Count => 0.0,
-        FoldOp::Min => f64::INFINITY,
-        FoldOp::Max => f64::NEG_INFINITY,
-    };
+    let neutral = neutral(regroup.op);
     for row in 0..rows {
         let series = columns.key(row);
         let value = |key: &str| {

@@ -1,6 +1,6 @@
 //! The engine: runs the data expressions of a request, each once, and evaluates the language over what they found.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,9 +19,10 @@ use crate::error::{PlanError, QueryError};
 use crate::leaf::{ScanExec, ScanOutcome};
 use crate::limits::QueryLimits;
 use crate::merge::MergeExec;
+use crate::notice::{Notice, resolution};
 use crate::plan::DataPlan;
 use crate::running::RunningQueries;
-use crate::tiers::{MissingPart, Tiers};
+use crate::tiers::{MissingPart, TierStats, TierUse, Tiers};
 use crate::turns::Turns;
 
 /// Series that may be consolidated one by one in a query whose consolidation and aggregation do not commute.
@@ -62,8 +63,12 @@ pub struct Answer {
     pub results: Vec<ResultSet>,
     /// Parts of the data that could not be read (promise P4).
     pub missing: Vec<MissingPart>,
+    /// What the reader is to know of the values: where they are coarser than asked for.
+    pub notices: Vec<Notice>,
     /// What was looked at.
     pub stats: QueryStats,
+    /// The resolutions of history that were looked at, the finest first.
+    pub tiers: Vec<TierUse>,
 }
 
 /// Counters of the engine since it was made.
@@ -205,22 +210,30 @@ impl QueryEngine {
         let runs = wanted.iter().map(|expr| self.data(expr, ctx, options));
         let found = futures::future::try_join_all(runs).await?;
         let mut answer = Answer::default();
+        let mut tiers: BTreeMap<u32, TierStats> = BTreeMap::new();
         let mut data: HashMap<DataExpr, Vec<TimeSeries>> = HashMap::new();
         for (expr, (series, outcome)) in wanted.into_iter().zip(found) {
             let stats = &mut answer.stats;
             stats.series += outcome.memory.series;
             stats.blocks += outcome.memory.blocks;
-            stats.files += outcome.history.files;
-            stats.rows += outcome.history.rows;
+            for (cell_slots, of_tier) in outcome.history.tiers {
+                *tiers.entry(cell_slots).or_default() += of_tier;
+                stats.files += of_tier.files;
+                stats.rows += of_tier.rows;
+            }
             stats.lines += series.len() as u64;
             stats.datapoints += (series.len() * ctx.cells()) as u64;
-            for part in outcome.missing {
+            for part in outcome.history.missing {
                 if !answer.missing.contains(&part) {
                     answer.missing.push(part);
                 }
             }
+            for notice in outcome.history.notices {
+                notice.add(&mut answer.notices);
+            }
             data.insert(expr, series);
         }
+        answer.tiers = self.tiers_used(tiers);
         if options.strict && !answer.missing.is_empty() {
             let parts: Vec<String> = answer.missing.iter().map(ToString::to_string).collect();
             return Err(QueryError::Incomplete(parts.join(", ")));
@@ -233,6 +246,17 @@ impl QueryEngine {
         }
         states.clone_from_slice(&next);
         Ok(answer)
+    }
+
+    fn tiers_used(&self, tiers: BTreeMap<u32, TierStats>) -> Vec<TierUse> {
+        let step = self.tiers.history.step();
+        let used = tiers.into_iter().map(|(cell_slots, stats)| TierUse {
+            tier: resolution(cell_slots, step.millis() * i64::from(cell_slots)),
+            files: stats.files,
+            rows: stats.rows,
+            values: stats.values,
+        });
+        used.collect()
     }
 
     async fn data(
@@ -274,6 +298,7 @@ impl QueryEngine {
         let shards = self.tiers.hot.shards();
         let scan = ScanExec::new(
             request.clone(),
+            plan.consolidation,
             self.limits.clone(),
             shards,
             self.partitions,

@@ -1,27 +1,40 @@
-//! The part of a scan that memory cannot answer: rows of history files, with what memory holds of their windows laid over.
+//! The part of a scan that memory cannot answer: raw data and roll-ups of history, with what memory holds of their windows laid over.
+//!
+//! The manifest says which resolution answers which days ([`Manifest::segments`]). Raw rows are folded as they come where nothing lies over them, and
+//! [layered](Layered) where something may. Cells of roll-ups are folded into the same groups. A day of which memory holds anything is answered from raw
+//! data, slot by slot; only where that has expired do cells lie below newer values (see [`rolled`]).
 
-use std::collections::BTreeMap;
+mod raw;
+mod rolled;
+mod row_groups;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::{HashMap, HashSet};
-use hesper_history::{DataFile, FileIndex, History};
+use hesper_history::day::Day;
+use hesper_history::manifest::DAY_LEVEL;
+use hesper_history::{DataFile, History, HistoryError, Manifest, Segment};
 use hesper_hot::fold::WindowPart;
-use hesper_hot::groups::{Grouping, TooManyGroups};
+use hesper_hot::groups::TooManyGroups;
 use hesper_hot::scan::{Overlay, PartialScan, ScanRequest};
 use hesper_model::tags::NAME;
-use hesper_model::{BLOCK_SLOTS, Block, SeriesId, Slot, Tags, TimeRange, Window};
-use roaring::RoaringBitmap;
+use hesper_model::{Block, Consolidation, SeriesId, Slot, TimeRange, Window};
 
-use crate::tiers::MissingPart;
+use crate::notice::Notice;
+use crate::tiers::{MissingPart, TierStats};
+use row_groups::group_of_tags;
 
-/// What was looked at in history.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HistoryStats {
-    /// Files of which rows were read.
-    pub files: u64,
-    /// Rows read.
-    pub rows: u64,
+/// What a scan of history found beside groups and cells.
+#[derive(Debug, Default)]
+pub struct HistoryOutcome {
+    /// What was looked at, by slots in a cell, 1 for raw data.
+    pub tiers: BTreeMap<u32, TierStats>,
+    /// What could not be read.
+    pub missing: Vec<MissingPart>,
+    /// What the reader is to know.
+    pub notices: Vec<Notice>,
 }
 
 /// A scan of history.
@@ -30,6 +43,8 @@ pub struct HistoryScan<'a> {
     pub history: &'a History,
     /// What is asked.
     pub request: &'a ScanRequest,
+    /// What a slot is taken to hold where only the cell of a roll-up is known of it.
+    pub consolidation: Consolidation,
     /// Number of shards of the store in memory.
     pub shards: u32,
     /// By shard: the windows that memory answered for.
@@ -40,49 +55,124 @@ pub struct HistoryScan<'a> {
     pub cancelled: &'a AtomicBool,
 }
 
-/// Blocks of windows that have more than one source, newest values on top.
+/// Blocks that have more than one source, newest values on top, and their groups.
 type Layered = BTreeMap<(Window, SeriesId), (u32, Block)>;
 
+/// A part of the query's range that is looked at by itself.
+struct Part {
+    segment: Segment,
+    /// Windows whose rows cannot be folded as they come: rows of other sequences, or memory, may lie over them.
+    layered_windows: HashSet<Window>,
+    /// Series that are answered from raw data although the others are not; `None` when all are alike.
+    with_raw: Option<HashSet<SeriesId>>,
+    layered: Layered,
+}
+
+impl Part {
+    /// True when raw data of the series lies over cells of a roll-up.
+    fn lies_over_cells(&self, id: SeriesId) -> bool {
+        let has_raw = self.with_raw.as_ref().map(|ids| ids.contains(&id));
+        self.segment.cell_slots > 1 && has_raw != Some(true)
+    }
+
+    fn holds(&self, window: Window) -> bool {
+        !self.segment.range.positions_in(window).is_empty()
+    }
+
+    /// Lays a block over those that are there.
+    fn lay(&mut self, window: Window, id: SeriesId, group: u32, block: &Block) {
+        let entry = self.layered.entry((window, id));
+        let (_, below) = entry.or_insert((group, Block::EMPTY));
+        below.overwrite_with(block);
+    }
+}
+
 impl HistoryScan<'_> {
-    /// Folds everything into `found`; gives what was looked at and what could not be read.
+    /// Folds everything into `found`.
     ///
     /// # Errors
     /// When there are too many groups.
-    pub async fn run(
-        mut self,
-        found: &mut PartialScan,
-    ) -> Result<(HistoryStats, Vec<MissingPart>), TooManyGroups> {
-        let range = self.request.layout.range();
-        let files = self.history.manifest().files_in(range);
-        let files: Vec<_> = files.into_iter().filter(|f| self.may_match(f)).collect();
-        let layered_windows = self.layered_windows(&files);
-        let mut layered = Layered::new();
-        let mut stats = HistoryStats::default();
-        let mut missing = Vec::new();
-        for file in files {
+    pub async fn run(mut self, found: &mut PartialScan) -> Result<HistoryOutcome, TooManyGroups> {
+        let mut outcome = HistoryOutcome::default();
+        let manifest = self.history.manifest();
+        let mut overlays: BTreeMap<Window, Vec<Overlay>> = BTreeMap::new();
+        for overlay in std::mem::take(&mut self.overlays) {
+            overlays.entry(overlay.window).or_default().push(overlay);
+        }
+        let answered = self.complete.values().flatten();
+        let held: BTreeSet<Window> = answered.chain(overlays.keys()).copied().collect();
+        let is_held = |day: TimeRange| {
+            let windows = day.first.window()..=day.last.window();
+            held.range(windows).next().is_some()
+        };
+        let step = self.history.step();
+        let segments = manifest.segments(&self.request.layout, step, is_held);
+        for segment in segments.into_iter().flat_map(|s| self.parts(s)) {
             if self.cancelled.load(Ordering::Relaxed) {
                 break;
             }
-            match self
-                .scan_file(&file, &layered_windows, &mut layered, found)
-                .await
-            {
-                Ok(rows) => {
-                    stats.files += u64::from(rows > 0);
-                    stats.rows += rows;
-                }
-                Err(FileError::TooMany(e)) => return Err(e),
-                Err(FileError::Unreadable(reason)) => {
-                    tracing::warn!(file = file.path, reason, "a history file cannot be read");
-                    missing.push(MissingPart {
-                        part: file.path.clone(),
-                        reason,
-                    });
-                }
-            }
+            let windows = segment.range.windows();
+            let over = windows.filter_map(|w| overlays.remove(&w)).flatten();
+            let over: Vec<Overlay> = over.collect();
+            self.scan_part(&manifest, segment, over, found, &mut outcome)
+                .await?;
         }
-        for overlay in std::mem::take(&mut self.overlays) {
-            let Some(group) = group_of_tags(&self.request.grouping, &overlay.tags, found)? else {
+        Ok(outcome)
+    }
+
+    /// The parts in which a segment is looked at. Where raw data lies over cells it is kept until the cells are known: a day at a time, not to hold more.
+    fn parts(&self, segment: Segment) -> Vec<Segment> {
+        let mut parts = Vec::new();
+        let mut rest = segment.range;
+        while (segment.late || segment.partly) && !rest.is_empty() {
+            let step = self.history.step();
+            let day = Day::of(rest.first.window(), step).range(step);
+            let range = TimeRange {
+                first: rest.first,
+                last: rest.last.min(day.last),
+            };
+            parts.push(Segment { range, ..segment });
+            rest.first = Slot(range.last.0 + 1);
+        }
+        if parts.is_empty() {
+            parts.push(segment);
+        }
+        parts
+    }
+
+    async fn scan_part(
+        &self,
+        manifest: &Manifest,
+        segment: Segment,
+        overlays: Vec<Overlay>,
+        found: &mut PartialScan,
+        outcome: &mut HistoryOutcome,
+    ) -> Result<(), TooManyGroups> {
+        let reads_raw = segment.cell_slots == 1 || segment.late || segment.partly;
+        let mut files = match reads_raw {
+            true => manifest.files_in(segment.range),
+            false => Vec::new(),
+        };
+        files.retain(|f| self.may_match(f, segment.range));
+        let mut part = Part {
+            layered_windows: layered_windows(&files, &overlays),
+            with_raw: None,
+            layered: Layered::new(),
+            segment,
+        };
+        if segment.partly {
+            part.with_raw = Some(self.with_raw(manifest, segment, outcome).await);
+        }
+        for file in &files {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let scanned = self.scan_raw(file, &mut part, found).await;
+            outcome.note(file, scanned)?;
+        }
+        for overlay in overlays {
+            let grouping = &self.request.grouping;
+            let Some(group) = group_of_tags(grouping, &overlay.tags, &mut found.groups)? else {
                 continue;
             };
             let lowest = found.groups.lowest_mut(group);
@@ -90,34 +180,59 @@ impl HistoryScan<'_> {
             let item = hesper_model::ItemId::of(&overlay.tags);
             let item = u64::from_be_bytes(*item.0.first_chunk().expect("20 bytes"));
             lowest.add(hesper_model::DataSource::of_tag(source), item);
-            let (_, block) = layered
-                .entry((overlay.window, overlay.id))
-                .or_insert((group, Block::EMPTY));
-            block.overwrite_with(&overlay.block);
+            part.lay(overlay.window, overlay.id, group, &overlay.block);
         }
         found.acc.grow(found.groups.len());
-        for ((window, _), (group, block)) in &layered {
+        if segment.cell_slots > 1 {
+            let rollups = manifest.files_of(segment.cell_slots, segment.range);
+            self.scan_rolled(rollups, &mut part, found, outcome).await?;
+        }
+        for ((window, _), (group, block)) in &part.layered {
             if let Some(part) = WindowPart::of(&self.request.layout, *window) {
                 found.acc.fold_block(*group, &part, block);
             }
         }
-        Ok((stats, missing))
+        Ok(())
     }
 
-    /// False when the names in a file rule it out, or memory answered for all its windows.
-    fn may_match(&self, file: &DataFile) -> bool {
-        let exact = self.request.query.exact_tags();
-        if let Some(name) = exact.get(NAME)
-            && (name < file.min_name.as_str() || name > file.max_name.as_str())
-        {
-            return false;
+    /// The series that have a row in the merged raw files of a day: nothing of theirs has gone.
+    async fn with_raw(
+        &self,
+        manifest: &Manifest,
+        segment: Segment,
+        outcome: &mut HistoryOutcome,
+    ) -> HashSet<SeriesId> {
+        let mut ids = HashSet::new();
+        for file in manifest.files_in(segment.range) {
+            if file.level != DAY_LEVEL || !self.may_hold_name(&file) {
+                continue;
+            }
+            match self.history.index(&file).await {
+                Ok(index) => {
+                    let rows = index.tags.matching(&self.request.query);
+                    ids.extend(rows.iter().map(|row| index.row(row).id));
+                }
+                Err(e) => outcome.miss(&file, e.to_string()),
+            }
         }
-        let asked = self.request.layout.range();
+        ids
+    }
+
+    /// False when the names in a file rule it out, or memory answered for all its windows of a range.
+    fn may_match(&self, file: &DataFile, range: TimeRange) -> bool {
         let covered = TimeRange {
-            first: asked.first.max(file.range().first),
-            last: asked.last.min(file.range().last),
+            first: range.first.max(file.range().first),
+            last: range.last.min(file.range().last),
         };
-        covered.windows().any(|w| !self.answered_by_all(w))
+        self.may_hold_name(file) && covered.windows().any(|w| !self.answered_by_all(w))
+    }
+
+    fn may_hold_name(&self, file: &DataFile) -> bool {
+        let exact = self.request.query.exact_tags();
+        exact.get(NAME).is_none_or(|name| {
+            let name: &str = name;
+            file.min_name.as_str() <= name && name <= file.max_name.as_str()
+        })
     }
 
     fn answered_by_all(&self, window: Window) -> bool {
@@ -131,121 +246,52 @@ impl HistoryScan<'_> {
             .get(&shard)
             .is_some_and(|ws| ws.contains(&window))
     }
+}
 
-    /// The windows whose rows cannot be folded as they come: rows of other sequences, or memory, may lie over them.
-    fn layered_windows(&self, files: &[Arc<DataFile>]) -> HashSet<Window> {
-        let mut sequence: HashMap<Window, u64> = HashMap::new();
-        let mut layered: HashSet<Window> = self.overlays.iter().map(|o| o.window).collect();
-        for file in files {
-            for window in file.range().windows() {
-                let first = *sequence.entry(window).or_insert(file.sequence);
-                if first != file.sequence {
-                    layered.insert(window);
-                }
-            }
-        }
-        layered
-    }
-
-    async fn scan_file(
-        &self,
+impl HistoryOutcome {
+    /// Takes in what became of a file.
+    fn note(
+        &mut self,
         file: &DataFile,
-        layered_windows: &HashSet<Window>,
-        layered: &mut Layered,
-        found: &mut PartialScan,
-    ) -> Result<u64, FileError> {
-        let unreadable = |e: hesper_history::HistoryError| FileError::Unreadable(e.to_string());
-        let index = self.history.index(file).await.map_err(unreadable)?;
-        let (rows, groups) = self.assign(&index, found)?;
-        if rows.is_empty() {
-            return Ok(0);
+        scanned: Result<TierStats, FileError>,
+    ) -> Result<(), TooManyGroups> {
+        match scanned {
+            Ok(stats) if stats.rows == 0 => {}
+            Ok(stats) => *self.tiers.entry(file.cell_slots).or_default() += stats,
+            Err(FileError::TooMany(e)) => return Err(e),
+            Err(FileError::Unreadable(reason)) => self.miss(file, reason),
         }
-        found.acc.grow(found.groups.len());
-        let layout = self.request.layout;
-        let mut parts: HashMap<Window, Option<WindowPart>> = HashMap::new();
-        let mut next = groups.iter();
-        let (acc, wanted) = (&mut found.acc, rows.len());
-        let read = self
-            .history
-            .read_values(file, &index, &rows, |row, values| {
-                let group = *next.next().expect("a group for each row");
-                let at = index.row(row);
-                for (window, block) in blocks(at.first, values) {
-                    if self.answered(at.id, window) {
-                        continue;
-                    }
-                    if layered_windows.contains(&window) {
-                        let entry = layered.entry((window, at.id));
-                        entry
-                            .or_insert((group, Block::EMPTY))
-                            .1
-                            .overwrite_with(&block);
-                        continue;
-                    }
-                    let part = parts
-                        .entry(window)
-                        .or_insert_with(|| WindowPart::of(&layout, window));
-                    if let Some(part) = part {
-                        acc.fold_block(group, part, &block);
-                    }
-                }
-            });
-        read.await.map_err(unreadable)?;
-        Ok(wanted)
+        Ok(())
     }
 
-    /// The rows of a file that are needed, and the group of each, in their order.
-    fn assign(
-        &self,
-        index: &FileIndex,
-        found: &mut PartialScan,
-    ) -> Result<(RoaringBitmap, Vec<u32>), TooManyGroups> {
-        let range = self.request.layout.range();
-        let mut needed = RoaringBitmap::new();
-        let mut groups = Vec::new();
-        let mut numbers: HashMap<Box<[u32]>, u32> = HashMap::new();
-        let keys: Option<Vec<usize>> = match &self.request.grouping {
-            Grouping::Keys(keys) => keys.iter().map(|k| index.key(k)).collect(),
-            Grouping::One | Grouping::Series => Some(Vec::new()),
-        };
-        let Some(keys) = keys else {
-            return Ok((needed, groups));
-        };
-        for row in index.tags.matching(&self.request.query) {
-            let at = index.row(row);
-            let window = at.first.window();
-            if range.positions_in(window).is_empty() || self.answered(at.id, window) {
-                continue;
-            }
-            let group = if self.request.grouping == Grouping::Series {
-                let pairs = index.pairs(row);
-                let key: Vec<_> = pairs.flat_map(|(k, v)| [k.clone(), v.clone()]).collect();
-                found.groups.number(&key)?
-            } else {
-                let values: Option<Vec<u32>> =
-                    keys.iter().map(|k| index.value_number(row, *k)).collect();
-                let Some(values) = values else {
-                    continue;
-                };
-                match numbers.get(&values[..]) {
-                    Some(group) => *group,
-                    None => {
-                        let key: Vec<_> = values.iter().map(|v| index.text(*v).clone()).collect();
-                        let group = found.groups.number(&key)?;
-                        numbers.insert(values.into(), group);
-                        group
-                    }
-                }
-            };
-            let lowest = found.groups.lowest_mut(group);
-            lowest.add(at.source, index.item_prefix(row));
-            needed.insert(row);
-            groups.push(group);
+    fn miss(&mut self, file: &DataFile, reason: String) {
+        if self.missing.iter().any(|m| m.part == file.path) {
+            return;
         }
-        Ok((needed, groups))
+        tracing::warn!(file = file.path, reason, "a history file cannot be read");
+        self.missing.push(MissingPart {
+            part: file.path.clone(),
+            reason,
+        });
     }
 }
 
+/// The windows that files of several sequences, or memory, hold something of.
+fn layered_windows(files: &[Arc<DataFile>], overlays: &[Overlay]) -> HashSet<Window> {
+    let mut sequence: HashMap<Window, u64> = HashMap::new();
+    let mut layered: HashSet<Window> = overlays.iter().map(|o| o.window).collect();
+    for file in files {
+        for window in file.range().windows() {
+            let first = *sequence.entry(window).or_insert(file.sequence);
+            if first != file.sequence {
+                layered.insert(window);
+            }
+        }
+    }
+    layered
+}
+
+/// Why a file was not read to its end.
 enum FileError {
     TooMany(TooManyGroups),
     Unreadable(String),
@@ -257,55 +303,8 @@ impl From<TooManyGroups> for FileError {
     }
 }
 
-/// The blocks that the values of a row make, by window.
-fn blocks(first: Slot, values: &[f64]) -> impl Iterator<Item = (Window, Block)> {
-    let mut at = first;
-    let mut rest = values;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let position = at.position();
-        let window = at.window();
-        let n = rest.len().min(BLOCK_SLOTS - position);
-        let mut block = Block::EMPTY;
-        block.0[position..position + n].copy_from_slice(&rest[..n]);
-        rest = &rest[n..];
-        at = Slot(at.0 + n as i64);
-        Some((window, block))
-    })
-}
-
-fn group_of_tags(
-    grouping: &Grouping,
-    tags: &Tags,
-    found: &mut PartialScan,
-) -> Result<Option<u32>, TooManyGroups> {
-    let key: Option<Vec<Arc<str>>> = match grouping {
-        Grouping::One => Some(Vec::new()),
-        Grouping::Keys(keys) => keys.iter().map(|k| tags.get_shared(k).cloned()).collect(),
-        Grouping::Series => {
-            let pairs = tags.pairs().iter();
-            Some(pairs.flat_map(|(k, v)| [k.clone(), v.clone()]).collect())
-        }
-    };
-    key.map(|key| found.groups.number(&key)).transpose()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_may_span_windows() {
-        let values: Vec<f64> = (0..130).map(f64::from).collect();
-        let made: Vec<_> = blocks(Slot(51), &values).collect();
-        let shape: Vec<_> = made
-            .iter()
-            .map(|(w, b)| (w.0, b.present().count_ones()))
-            .collect();
-        assert_eq!(shape, [(0, 10), (1, 60), (2, 60)]);
-        assert_eq!(made[0].1.0[50], 0.0);
-        assert_eq!(made[1].1.0[0], 10.0);
+impl From<HistoryError> for FileError {
+    fn from(e: HistoryError) -> Self {
+        Self::Unreadable(e.to_string())
     }
 }

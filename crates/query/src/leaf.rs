@@ -19,24 +19,22 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::stream;
 use hashbrown::HashMap;
 use hesper_hot::scan::{Overlay, PartialScan, ScanRequest, ScanStats};
-use hesper_model::Window;
+use hesper_model::{Consolidation, Window};
 use parking_lot::Mutex;
 
 use crate::cells;
 use crate::error::PlanError;
-use crate::history_scan::{self, HistoryStats};
+use crate::history_scan::{HistoryOutcome, HistoryScan};
 use crate::limits::QueryLimits;
-use crate::tiers::{MissingPart, Tiers};
+use crate::tiers::Tiers;
 
 /// What the partitions of a scan have found together.
 #[derive(Debug, Default)]
 pub struct ScanOutcome {
     /// Looked at in memory.
     pub memory: ScanStats,
-    /// Looked at in history.
-    pub history: HistoryStats,
-    /// What could not be read.
-    pub missing: Vec<MissingPart>,
+    /// What history answered.
+    pub history: HistoryOutcome,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +49,7 @@ struct Shared {
 #[derive(Debug)]
 pub struct ScanExec {
     request: Arc<ScanRequest>,
+    consolidation: Consolidation,
     limits: Arc<QueryLimits>,
     shards: u32,
     shared: Arc<Mutex<Shared>>,
@@ -60,9 +59,11 @@ pub struct ScanExec {
 }
 
 impl ScanExec {
-    /// A scan of `shards` shards by `partitions` partitions.
+    /// A scan of `shards` shards by `partitions` partitions. `consolidation` says what a slot is taken to hold where only the cell of a roll-up is
+    /// known of it.
     pub fn new(
         request: Arc<ScanRequest>,
+        consolidation: Consolidation,
         limits: Arc<QueryLimits>,
         shards: u32,
         partitions: usize,
@@ -76,6 +77,7 @@ impl ScanExec {
         );
         Self {
             request,
+            consolidation,
             limits,
             shards,
             shared: Arc::new(Mutex::new(Shared {
@@ -156,6 +158,7 @@ impl ExecutionPlan for ScanExec {
         let part = Part {
             tiers,
             request: self.request.clone(),
+            consolidation: self.consolidation,
             limits: self.limits.clone(),
             shards: (0..self.shards)
                 .filter(|s| *s as usize % self.partitions() == partition)
@@ -202,6 +205,7 @@ impl Drop for CancelOnDrop {
 struct Part {
     tiers: Arc<Tiers>,
     request: Arc<ScanRequest>,
+    consolidation: Consolidation,
     limits: Arc<QueryLimits>,
     shards: Vec<u32>,
     shared: Arc<Mutex<Shared>>,
@@ -235,18 +239,17 @@ impl Part {
             })
         };
         if let Some((complete, overlays)) = last {
-            let scan = history_scan::HistoryScan {
+            let scan = HistoryScan {
                 history: &self.tiers.history,
                 request: &self.request,
+                consolidation: self.consolidation,
                 shards: self.tiers.hot.shards(),
                 complete,
                 overlays,
                 cancelled: &self.cancelled,
             };
-            let (stats, missing) = runtime.block_on(scan.run(&mut found)).map_err(too_many)?;
-            let mut shared = self.shared.lock();
-            shared.outcome.history = stats;
-            shared.outcome.missing = missing;
+            let outcome = runtime.block_on(scan.run(&mut found)).map_err(too_many)?;
+            self.shared.lock().outcome.history = outcome;
         }
         self.check_wanted()?;
         cells::to_batch(&found.groups, &found.acc)

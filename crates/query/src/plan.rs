@@ -13,6 +13,8 @@ use crate::error::QueryError;
 pub struct DataPlan {
     /// What the leaf folds.
     pub scan: ScanRequest,
+    /// How slots meet in a cell; where only the cell of a roll-up is known of a slot, what it is taken to hold.
+    pub consolidation: Consolidation,
     /// What the cells are divided by.
     pub divide: Divide,
     /// The second step of an expression whose consolidation and aggregation do not commute: the leaf consolidates series by series,
@@ -96,6 +98,7 @@ impl DataPlan {
                 layout,
                 max_groups,
             },
+            consolidation: expr.consolidation,
             divide: if average { Divide::BySlots } else { Divide::No },
             regroup,
         })

@@ -61,11 +61,7 @@ impl Tiers {
         let mut all: BTreeSet<Arc<str>> = memory.into_iter().collect();
         let mut missing = Vec::new();
         let manifest = self.history.manifest();
-        let files: Vec<_> = match request.range {
-            Some(range) => manifest.files_in(range),
-            None => manifest.files().cloned().collect(),
-        };
-        for file in files {
+        for file in manifest.tag_files(request.range, self.history.step()) {
             match self.history.index(&file).await {
                 Ok(index) => all.extend(of_file(&index)),
                 Err(e) => missing.push(MissingPart {

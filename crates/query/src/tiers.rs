@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hesper_history::History;
 use hesper_hot::HotStore;
+use serde::Serialize;
 
 /// The tiers of a node.
 pub struct Tiers {
@@ -26,4 +27,37 @@ impl std::fmt::Display for MissingPart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.part, self.reason)
     }
+}
+
+/// What was looked at of a resolution in history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TierStats {
+    /// Files of which rows were read.
+    pub files: u64,
+    /// Rows read.
+    pub rows: u64,
+    /// Slots or cells in them, with or without data.
+    pub values: u64,
+}
+
+impl std::ops::AddAssign for TierStats {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.rows += other.rows;
+        self.values += other.values;
+    }
+}
+
+/// A resolution of history that an answer was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TierUse {
+    /// `raw`, or the length of the cells of a roll-up, as in `5m` and `1h`.
+    pub tier: String,
+    /// Files of which rows were read.
+    pub files: u64,
+    /// Rows read.
+    pub rows: u64,
+    /// Slots or cells in them, with or without data.
+    pub values: u64,
 }
