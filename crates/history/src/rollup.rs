@@ -41,7 +41,7 @@ mod read;
 
 pub use cells::RollupCells;
 pub(crate) use encode::RollupWriter;
-pub use read::read_rollup;
+pub use read::{CellValues, read_rollup};
 pub(crate) use read::{RollupColumns, rollup_columns};
 
 /// The steps of the store in a cell.

@@ -25,7 +25,7 @@ use crate::encode::{self, EncodedFile};
 use crate::file_index::FileIndex;
 use crate::manifest::{DataFile, Manifest};
 use crate::objects::{Created, Objects, Retry};
-use crate::rollup::{self, RollupCells};
+use crate::rollup::{self, CellValues, RollupCells};
 use crate::{HistoryError, read};
 
 /// Rows of a data file; a flush with more of a window makes several files.
@@ -390,12 +390,13 @@ impl History {
         file: &DataFile,
         index: &FileIndex,
         rows: &RoaringBitmap,
+        values: CellValues,
         row: impl FnMut(u32, &RollupCells),
     ) -> Result<(), HistoryError> {
         self.stats
             .rows_read
             .fetch_add(rows.len(), Ordering::Relaxed);
-        rollup::read_rollup(&self.objects, file, index, rows, row)
+        rollup::read_rollup(&self.objects, file, index, rows, values, row)
             .await
             .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hesper_history::rollup::CellValues;
 use hesper_history::synced_local::SyncedLocal;
 use hesper_history::verify::{Depth, verify};
 use hesper_history::{History, HistoryOptions, Loader, Policy};
@@ -148,7 +149,7 @@ async fn rolled_up(history: &History) -> u64 {
     for file in history.manifest().files_of(60, everything) {
         let index = history.index(&file).await.expect("an index");
         let rows = index.tags.matching(&TagQuery::True);
-        let read = history.read_rollup(&file, &index, &rows, |_, cells| {
+        let read = history.read_rollup(&file, &index, &rows, CellValues::ALL, |_, cells| {
             datapoints += cells.datapoints()
         });
         read.await.expect("whole");

@@ -17,7 +17,7 @@ use crate::objects::Objects;
 use crate::read::{
     ObjectReader, VALUE_COLUMNS, ValueColumns, contained, open, primitive, projection,
 };
-use crate::rollup::{RollupCells, RollupColumns, rollup_columns};
+use crate::rollup::{CellValues, RollupCells, RollupColumns, rollup_columns};
 use crate::{DataFile, HistoryError};
 
 /// Rows of raw data that are decoded at a time.
@@ -128,7 +128,7 @@ impl Cursor {
             .map_err(|e| failed(&e))?;
         let (columns, rows) = match file.is_raw() {
             true => (VALUE_COLUMNS.to_vec(), RAW_ROWS),
-            false => (rollup_columns(), ROLLUP_ROWS),
+            false => (rollup_columns(CellValues::ALL), ROLLUP_ROWS),
         };
         let wanted = |name: &str| is_indexed(name) || columns.contains(&name);
         let mask = projection(builder.parquet_schema(), wanted);
@@ -255,7 +255,7 @@ fn decode_raw(batch: &RecordBatch) -> Result<Rows, String> {
 }
 
 fn decode_rollup(batch: &RecordBatch, cell_slots: u32) -> Result<Rows, String> {
-    let columns = RollupColumns::of(batch).map_err(|e| e.to_string())?;
+    let columns = RollupColumns::of(batch, CellValues::ALL).map_err(|e| e.to_string())?;
     let mut rows = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
         let mut cells = RollupCells::default();

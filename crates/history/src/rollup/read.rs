@@ -15,8 +15,33 @@ use crate::objects::Objects;
 use crate::read::{Elements, contained, list, primitive, rows_of};
 use crate::{DataFile, HistoryError};
 
+/// Which values of cells are read. Counts, and the slots with data, always are; values that are not read are NaN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CellValues {
+    /// The sums.
+    pub sums: bool,
+    /// The lowest.
+    pub mins: bool,
+    /// The highest.
+    pub maxs: bool,
+}
+
+impl CellValues {
+    /// All of them.
+    pub const ALL: Self = Self {
+        sums: true,
+        mins: true,
+        maxs: true,
+    };
+
+    fn lists(self) -> [Option<[&'static str; 2]>; 3] {
+        [(self.sums, SUMS), (self.mins, MINS), (self.maxs, MAXS)]
+            .map(|(wanted, names)| wanted.then_some(names))
+    }
+}
+
 /// The columns that cells are read from.
-pub(crate) fn rollup_columns() -> Vec<&'static str> {
+pub(crate) fn rollup_columns(values: CellValues) -> Vec<&'static str> {
     let mut columns = vec![
         layout::START,
         layout::STEP_MS,
@@ -24,7 +49,7 @@ pub(crate) fn rollup_columns() -> Vec<&'static str> {
         CELL_SLOTS,
         COUNTS,
     ];
-    columns.extend([SUMS, MINS, MAXS].concat());
+    columns.extend(values.lists().into_iter().flatten().flatten());
     columns.extend([PRESENCE, layout::COUNT, layout::SUM]);
     columns
 }
@@ -38,12 +63,13 @@ pub async fn read_rollup(
     file: &DataFile,
     index: &FileIndex,
     rows: &RoaringBitmap,
+    values: CellValues,
     mut row: impl FnMut(u32, &RollupCells),
 ) -> Result<(), HistoryError> {
     let mut cells = RollupCells::default();
-    let columns = rollup_columns();
+    let columns = rollup_columns(values);
     let reading = rows_of(objects, file, index, rows, &columns, |batch, positions| {
-        let columns = RollupColumns::of(batch).map_err(|e| e.to_string())?;
+        let columns = RollupColumns::of(batch, values).map_err(|e| e.to_string())?;
         for (at, position) in positions.iter().enumerate() {
             let read = columns.cells(at, &mut cells);
             read.map_err(|e| format!("row {position}: {e}"))?;
@@ -64,7 +90,8 @@ pub(crate) struct RollupColumns<'a> {
     divisor: &'a Float64Array,
     cell_slots: &'a Int32Array,
     counts: (&'a ListArray, &'a Int32Array),
-    lists: [Forms<'a>; 3],
+    /// Those that are read.
+    lists: [Option<Forms<'a>>; 3],
     presence: &'a BinaryArray,
     count: &'a Int64Array,
     sum: &'a Float64Array,
@@ -85,22 +112,20 @@ impl<'a> RollupColumns<'a> {
     ///
     /// # Errors
     /// When a column is missing or of another type.
-    pub fn of(batch: &'a RecordBatch) -> Result<Self, BadColumn> {
+    pub fn of(batch: &'a RecordBatch, values: CellValues) -> Result<Self, BadColumn> {
         let bad = |name: &str| BadColumn(name.to_owned());
         let counts = list(batch, COUNTS)?;
         let elements = counts.values().as_primitive_opt::<Int32Type>();
         let presence = batch.column_by_name(PRESENCE);
+        let [sums, mins, maxs] = values.lists();
+        let read = |names: Option<[&str; 2]>| names.map(|n| forms(batch, n)).transpose();
         Ok(Self {
             start: primitive(batch, layout::START)?,
             step: primitive(batch, layout::STEP_MS)?,
             divisor: primitive(batch, layout::DIVISOR)?,
             cell_slots: primitive(batch, CELL_SLOTS)?,
             counts: (counts, elements.ok_or_else(|| bad(COUNTS))?),
-            lists: [
-                forms(batch, SUMS)?,
-                forms(batch, MINS)?,
-                forms(batch, MAXS)?,
-            ],
+            lists: [read(sums)?, read(mins)?, read(maxs)?],
             presence: presence
                 .and_then(|c| c.as_binary_opt::<i32>())
                 .ok_or_else(|| bad(PRESENCE))?,
@@ -109,7 +134,7 @@ impl<'a> RollupColumns<'a> {
         })
     }
 
-    /// Reads the cells of a row and checks them against its count and sum.
+    /// Reads the cells of a row and checks them against its count and, when they are read, its sum.
     pub fn cells(&self, row: usize, cells: &mut RollupCells) -> Result<(), String> {
         let step = i64::from(self.step.value(row));
         let step = Step::from_millis(step).ok_or("its step is not above zero")?;
@@ -125,11 +150,14 @@ impl<'a> RollupColumns<'a> {
             *cell = u32::try_from(*count).map_err(|_| "a count is below zero")?;
         }
         let divisor = self.divisor.value(row);
-        for ((scaled, plain), values) in
+        for (forms, values) in
             self.lists
                 .iter()
                 .zip([&mut cells.sums, &mut cells.mins, &mut cells.maxs])
         {
+            let Some((scaled, plain)) = forms else {
+                continue;
+            };
             values.clear();
             let found =
                 scaled.read(row, values, |e| e as f64 / divisor) || plain.read(row, values, |e| e);
@@ -140,6 +168,9 @@ impl<'a> RollupColumns<'a> {
         self.read_presence(row, cells)?;
         if cells.datapoints() as i64 != self.count.value(row) {
             return Err("its cells do not add up to its count".to_owned());
+        }
+        if self.lists[0].is_none() {
+            return Ok(());
         }
         let stored = self.sum.is_valid(row).then(|| self.sum.value(row));
         let sum = summary(&cells.sums).map(|s| s.sum);

@@ -15,7 +15,7 @@ use crate::file_index::FileIndexBuilder;
 use crate::layout;
 use crate::merge::TagColumns;
 use crate::read::{ValueColumns, primitive};
-use crate::rollup::{RollupCells, RollupColumns};
+use crate::rollup::{CellValues, RollupCells, RollupColumns};
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 1024;
@@ -117,7 +117,7 @@ impl<'a> Rows<'a> {
         let sequences = primitive::<Int64Type>(batch, layout::SEQUENCE).map_err(missing)?;
         let values = match self.file.is_raw() {
             true => Values::Raw(ValueColumns::of(batch).map_err(missing)?),
-            false => Values::Rollup(RollupColumns::of(batch).map_err(missing)?),
+            false => Values::Rollup(RollupColumns::of(batch, CellValues::ALL).map_err(missing)?),
         };
         let [min, max] = [layout::MIN, layout::MAX].map(|c| primitive::<Float64Type>(batch, c));
         let (min, max) = (min.map_err(missing)?, max.map_err(missing)?);

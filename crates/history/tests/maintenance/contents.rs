@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hesper_history::rollup::RollupCells;
+use hesper_history::rollup::{CellValues, RollupCells};
 use hesper_history::{DataFile, History};
 use hesper_model::{Slot, TagQuery, Tags, TimeRange};
 
@@ -56,7 +56,7 @@ pub async fn rollup(history: &History, cell_slots: u32) -> BTreeMap<(Tags, i64),
     for file in history.manifest().files_of(cell_slots, EVERYTHING) {
         let index = history.index(&file).await.expect("an index");
         let rows = index.tags.matching(&TagQuery::True);
-        let read = history.read_rollup(&file, &index, &rows, |row, cells| {
+        let read = history.read_rollup(&file, &index, &rows, CellValues::ALL, |row, cells| {
             assert_eq!(index.row(row).first, cells.first);
             let tags = index.tags_of(row);
             for (number, cell) in cells_of(cells) {

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use hashbrown::HashMap;
 use hesper_history::day::Day;
-use hesper_history::rollup::RollupCells;
+use hesper_history::rollup::{CellValues, RollupCells};
 use hesper_history::{DataFile, FileIndex};
 use hesper_hot::fold::{Accumulator, CellLayout, FoldOp};
 use hesper_hot::groups::TooManyGroups;
@@ -95,7 +95,7 @@ impl HistoryScan<'_> {
         let mut refused = None;
         let read = self
             .history
-            .read_rollup(file, &index, &wanted, |row, cells| {
+            .read_rollup(file, &index, &wanted, rows.values(), |row, cells| {
                 stats.values += cells.len() as u64;
                 let id = index.row(row).id;
                 if refused.is_some() || !rows.choose(self, id, cells) {
@@ -126,6 +126,8 @@ struct Rows<'a> {
     layout: CellLayout,
     /// The part, of which all cells are.
     range: TimeRange,
+    /// True when cells may have to be taken apart: they don't fit the query's, or memory answered for a part of the range.
+    apart: bool,
     with_raw: Option<&'a hashbrown::HashSet<SeriesId>>,
     layered: &'a mut Layered,
     /// The windows that `layered` holds of a series.
@@ -164,15 +166,17 @@ impl<'a> Rows<'a> {
             let all = range.windows().all(|w| answered.contains(&w));
             (answered, all)
         };
+        let answered: Vec<_> = (0..scan.shards).map(of_shard).collect();
         Self {
             op: scan.request.op,
             consolidation: scan.consolidation,
             layout: scan.request.layout,
             range,
+            apart: !part.segment.exact || answered.iter().any(|(ws, _)| !ws.is_empty()),
             with_raw: part.with_raw.as_ref(),
             layered: &mut part.layered,
             windows,
-            answered: (0..scan.shards).map(of_shard).collect(),
+            answered,
             gathered: Gathered::new(scan.request.op, scan.request.layout),
             chosen: Vec::new(),
             slots: Vec::new(),
@@ -195,6 +199,19 @@ impl<'a> Rows<'a> {
                 !with_raw && !self.answered[id.shard(scan.shards) as usize].1
             })
             .collect()
+    }
+
+    /// Which values of cells are needed.
+    fn values(&self) -> CellValues {
+        let (op, how) = (self.op, self.consolidation);
+        // A slot of a cell that is taken apart holds what the query consolidates to.
+        let apart = op != FoldOp::Count && self.apart;
+        CellValues {
+            sums: op == FoldOp::Sum
+                || (apart && matches!(how, Consolidation::Avg | Consolidation::Sum)),
+            mins: op == FoldOp::Min || (apart && how == Consolidation::Min),
+            maxs: op == FoldOp::Max || (apart && how == Consolidation::Max),
+        }
     }
 
     /// Chooses what is taken of a row; false when it is nothing.
@@ -246,6 +263,7 @@ impl<'a> Rows<'a> {
         };
         let (from, to) = (self.place(*from), self.place(*to));
         let whole = slots.len() == cells.counts[cell] as usize && from == to;
+        debug_assert!(whole || self.apart, "the values for it are read");
         self.coarse |= !whole;
         self.chosen.push(Chosen {
             cell,
