@@ -240,6 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn values_are_read_to_the_last_digit() {
+        for text in [
+            "2.9220000000207634e19",
+            "29220000000207636451",
+            "0.1e-6",
+            "5e-324",
+        ] {
+            let body = format!(r#"{{"metrics":[{{"value":{text}}}]}}"#);
+            let value: f64 = text.parse().expect("a number");
+            assert_eq!(read(&body).expect("read")[0].2, value, "{text}");
+        }
+    }
+
+    #[test]
     fn a_list_has_no_common_tags() {
         let body = br#"[{"tags":{"name":"a"},"timestamp":1,"value":2.5}]"#;
         let datapoints = decode_list(body, Encoding::Json).expect("read");
@@ -248,6 +262,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read(value in any::<f64>().prop_filter("a number", |v| v.is_finite())) {
+            let body = format!(r#"{{"metrics":[{{"value":{value:e}}}]}}"#);
+            prop_assert_eq!(read(&body).expect("read")[0].2.to_bits(), value.to_bits());
+        }
+
         #[test]
         fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..100)) {
             let _ = decode(&body, Encoding::Json);
