@@ -1,16 +1,3 @@
-//! The bytes of a log segment are read without a panic.
 #![no_main]
 
-use hesper_hot::log::record;
-use hesper_hot::log::segment::Records;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| {
-    for found in Records::new(bytes).flatten() {
-        let _ = record::read(found.0, found.1);
-    }
-    // Past the checksums.
-    if let Some((kind, payload)) = bytes.split_first() {
-        let _ = record::read(*kind % 8, payload);
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hesper_fuzz::log_segment::run(bytes));

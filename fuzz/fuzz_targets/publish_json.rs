@@ -1,11 +1,3 @@
-//! A body of Atlas's publish formats is read without a panic.
 #![no_main]
 
-use hesper_ingest::atlas::{self, Encoding, flat};
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|body: &[u8]| {
-    let _ = atlas::decode(body, Encoding::Json);
-    let _ = atlas::decode_list(body, Encoding::Json);
-    let _ = flat::decode(body, Encoding::Json);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hesper_fuzz::publish_json::run(bytes));

@@ -19,6 +19,10 @@ use serde::de::DeserializeSeed;
 use self::payload::{Datapoints, INVALID_FIELD, MISMATCH, Payload, PayloadParts, RawDatapoint};
 use crate::router::{Datapoint, IngestError};
 
+/// The most tags that the datapoints of a body may have of the common ones, all together: 20 each in the largest body. Otherwise a body of some
+/// MiB could ask for terabytes.
+const MAX_COMMON_TAGS: usize = 20_000_000;
+
 /// How the structure of a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -72,7 +76,7 @@ pub fn decode(body: &[u8], encoding: Encoding) -> Result<Vec<Datapoint>, IngestE
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Vec::new());
     }
-    Ok(whole(encoding.read(Payload, body)?))
+    whole(encoding.read(Payload, body)?)
 }
 
 /// Reads a body that is a list of datapoints.
@@ -84,25 +88,32 @@ pub fn decode_list(body: &[u8], encoding: Encoding) -> Result<Vec<Datapoint>, In
         return Ok(Vec::new());
     }
     let raw = encoding.read(Datapoints, body)?;
-    Ok(whole(PayloadParts {
+    whole(PayloadParts {
         common: Vec::new(),
         raw,
-    }))
+    })
 }
 
 /// The datapoints with all their tags.
-fn whole(parts: PayloadParts) -> Vec<Datapoint> {
+fn whole(parts: PayloadParts) -> Result<Vec<Datapoint>, IngestError> {
     let PayloadParts { common, raw } = parts;
+    let common = Tags::from_pairs(common);
+    if common.len().saturating_mul(raw.len()) > MAX_COMMON_TAGS {
+        return Err(IngestError::Unreadable(format!(
+            "IllegalArgumentException: {} common tags of {} datapoints are more than {MAX_COMMON_TAGS} in all",
+            common.len(),
+            raw.len()
+        )));
+    }
     let datapoint = |raw: RawDatapoint| {
-        let mut pairs = common.clone();
-        pairs.extend(raw.tags);
+        let own = raw.tags.into_iter().map(|(k, v)| (k.into(), v.into()));
         Datapoint {
-            tags: Tags::from_pairs(pairs),
+            tags: Tags::from_pairs(common.pairs().iter().cloned().chain(own)),
             time: Timestamp(raw.time),
             value: raw.value,
         }
     };
-    raw.into_iter().map(datapoint).collect()
+    Ok(raw.into_iter().map(datapoint).collect())
 }
 
 /// Words an error as Atlas does where Atlas has words of its own.
@@ -240,6 +251,37 @@ mod tests {
     }
 
     #[test]
+    fn common_tags_may_not_multiply_without_end() {
+        let pairs: Vec<String> = (0..5_000).map(|i| format!("\"{i}\":\"\"")).collect();
+        let body = |datapoints: usize| {
+            let datapoints = vec!["{}"; datapoints].join(",");
+            format!(
+                "{{\"tags\":{{{}}},\"metrics\":[{datapoints}]}}",
+                pairs.join(",")
+            )
+        };
+        assert_eq!(read(&body(1)).expect("few").len(), 1);
+        assert_eq!(
+            read(&body(5_000)),
+            Err("IllegalArgumentException: 5000 common tags of 5000 datapoints are more than 20000000 in all".to_owned())
+        );
+    }
+
+    #[test]
+    fn values_are_read_to_the_last_digit() {
+        for text in [
+            "2.9220000000207634e19",
+            "29220000000207636451",
+            "0.1e-6",
+            "5e-324",
+        ] {
+            let body = format!(r#"{{"metrics":[{{"value":{text}}}]}}"#);
+            let value: f64 = text.parse().expect("a number");
+            assert_eq!(read(&body).expect("read")[0].2, value, "{text}");
+        }
+    }
+
+    #[test]
     fn a_list_has_no_common_tags() {
         let body = br#"[{"tags":{"name":"a"},"timestamp":1,"value":2.5}]"#;
         let datapoints = decode_list(body, Encoding::Json).expect("read");
@@ -248,6 +290,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_is_read(value in any::<f64>().prop_filter("a number", |v| v.is_finite())) {
+            let body = format!(r#"{{"metrics":[{{"value":{value:e}}}]}}"#);
+            prop_assert_eq!(read(&body).expect("read")[0].2.to_bits(), value.to_bits());
+        }
+
         #[test]
         fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..100)) {
             let _ = decode(&body, Encoding::Json);

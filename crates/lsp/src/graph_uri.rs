@@ -8,8 +8,8 @@ pub(crate) mod parameter;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use hesper_stack::Vocabulary;
 use hesper_stack::syntax::{MAX_DIAGNOSTICS, Purpose, Severity, SyntaxOptions};
+use hesper_stack::{GraphOptions, Vocabulary, parse_graph};
 
 use crate::diagnostic::{Change, Finding};
 use crate::program::{Decoded, Program};
@@ -78,7 +78,7 @@ impl GraphUri {
             found.read_query(text, start..uri.end);
         }
         found.read_programs(text, vocabulary);
-        found.check(text);
+        found.check(text, vocabulary);
         found
     }
 
@@ -99,10 +99,7 @@ impl GraphUri {
     }
 
     fn read_programs(&mut self, text: &str, vocabulary: &'static Vocabulary) {
-        let zone = self
-            .value("tz")
-            .map_or(DEFAULT_ZONE, |p| &p.value_text)
-            .to_owned();
+        let zone = self.zone().to_owned();
         // Of several with one name the first counts.
         let mut read = HashSet::new();
         for parameter in &mut self.parameters {
@@ -126,7 +123,7 @@ impl GraphUri {
         }
     }
 
-    fn check(&mut self, text: &str) {
+    fn check(&mut self, text: &str, vocabulary: &Vocabulary) {
         let mut findings = Vec::new();
         let path = &text[self.path.clone()];
         if !PATHS.iter().any(|(known, _)| *known == path) && !path.is_empty() {
@@ -193,12 +190,42 @@ impl GraphUri {
             }
         }
         findings.extend(self.check_times(text));
+        findings.extend(self.check_common_query(text, vocabulary));
         self.findings = findings;
+    }
+
+    /// Whether the expression stands being narrowed.
+    fn check_common_query(&self, text: &str, vocabulary: &Vocabulary) -> Option<Finding> {
+        let (expression, query) = (self.value("q")?, self.value("cq")?);
+        let both = [expression, query].map(|p| p.program.as_ref());
+        if !both.into_iter().flatten().all(|p| p.tree.is_valid()) {
+            return None;
+        }
+        let options = GraphOptions {
+            time_zone: self.zone(),
+            common_query: Some(&query.value_text),
+            vocabulary,
+            ..GraphOptions::default()
+        };
+        let error = parse_graph(&expression.value_text, &options).err()?;
+        let message = format!("cq: {}", error.message());
+        Some(value_finding(
+            text,
+            query,
+            Severity::Error,
+            "invalid-value",
+            message,
+        ))
+    }
+
+    /// The zone that times are in.
+    fn zone(&self) -> &str {
+        self.value("tz").map_or(DEFAULT_ZONE, |p| &p.value_text)
     }
 
     fn check_times(&self, text: &str) -> Option<Finding> {
         let (start, end) = (self.value("s"), self.value("e"));
-        let zone = self.value("tz").map_or(DEFAULT_ZONE, |p| &p.value_text);
+        let zone = self.zone();
         let start_text = start.map_or("e-3h", |p| &p.value_text);
         let end_text = end.map_or("now", |p| &p.value_text);
         let message = check::times(start_text, end_text, zone).err()?;
@@ -366,5 +393,20 @@ mod tests {
         assert!(found[0].message.starts_with("invalid date s 1h ('+'"));
         assert_eq!(found[0].fixes[0].text, "s%2B1h");
         assert_eq!(said("/api/v1/graph?q=1&s=0&e=s%2B1h"), []);
+    }
+
+    #[test]
+    fn an_expression_may_be_too_large_to_be_narrowed() {
+        let large = format!("name,a,:eq{}", ",:dup,:add".repeat(12));
+        let long = format!("k,{},:eq", "x".repeat(200));
+        assert_eq!(said(&format!("/api/v1/graph?q={large}&cq=k,x,:eq")), []);
+        let said = said(&format!("/api/v1/graph?q={large}&cq={long}"));
+        assert_eq!(said.len(), 1);
+        assert_eq!(said[0].0, long);
+        assert!(
+            said[0].1.starts_with("cq: expression is too large"),
+            "{}",
+            said[0].1
+        );
     }
 }

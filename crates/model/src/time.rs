@@ -29,16 +29,26 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
-    /// The last boundary of `step` that is not after this time.
+    /// The last boundary of `step` that is not after this time; where none can be told in milliseconds any more, the first that can.
     #[inline]
     pub const fn floor(self, step: Step) -> Self {
-        Self(self.0.div_euclid(step.0) * step.0)
+        match self.0.checked_sub(self.0.rem_euclid(step.0)) {
+            Some(millis) => Self(millis),
+            None => Self(i64::MIN / step.0 * step.0),
+        }
     }
 
-    /// The first boundary of `step` that is not before this time.
+    /// The first boundary of `step` that is not before this time; where none can be told in milliseconds any more, the last that can.
     #[inline]
     pub const fn ceil(self, step: Step) -> Self {
-        Self(-((-self.0).div_euclid(step.0)) * step.0)
+        let behind = self.0.rem_euclid(step.0);
+        if behind == 0 {
+            return self;
+        }
+        match self.0.checked_add(step.0 - behind) {
+            Some(millis) => Self(millis),
+            None => Self(i64::MAX / step.0 * step.0),
+        }
     }
 }
 
@@ -200,6 +210,22 @@ mod tests {
         assert_eq!(Timestamp(120_001).ceil(MINUTE), Timestamp(180_000));
         assert_eq!(Timestamp(179_999).floor(MINUTE), Timestamp(120_000));
         assert_eq!(Timestamp(-1).floor(MINUTE), Timestamp(-60_000));
+        assert_eq!(Timestamp(-1).ceil(MINUTE), Timestamp(0));
+        assert_eq!(Timestamp(-60_001).ceil(MINUTE), Timestamp(-60_000));
+    }
+
+    #[test]
+    fn there_is_a_boundary_for_every_time() {
+        for step in [1, 7, 60_000, i64::MAX - 1, i64::MAX] {
+            let step = Step::from_millis(step).expect("above zero");
+            for time in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX].map(Timestamp) {
+                assert_eq!(time.floor(step).0 % step.0, 0, "{time} by {step:?}");
+                assert_eq!(time.ceil(step).0 % step.0, 0, "{time} by {step:?}");
+            }
+        }
+        let first = Timestamp(i64::MIN / 60_000 * 60_000);
+        assert_eq!(Timestamp(i64::MIN).floor(MINUTE), first);
+        assert_eq!(Timestamp(i64::MIN).ceil(MINUTE), first);
     }
 
     #[test]

@@ -61,20 +61,7 @@ pub fn parse_graph(
         .transpose()?;
     let variables = Variables::from([("tz".to_owned(), Value::Zone(options.time_zone.into()))]);
     let stack = run_with(program, options.vocabulary, variables)?;
-    // A list of offsets makes as many copies.
-    let mut weight = 0usize;
-    for value in &stack {
-        let copies = match value {
-            Value::Style(style) => style.offsets().map_or(1, |offsets| offsets.len().max(1)),
-            _ => 1,
-        };
-        weight = weight.saturating_add(value.weight().saturating_mul(copies));
-    }
-    if weight > MAX_GRAPH_WEIGHT {
-        return Err(StackError::IllegalState(format!(
-            "expressions are too large: the limit for all of a graph is about {MAX_GRAPH_WEIGHT} characters when written out"
-        )));
-    }
+    check_weight(&stack)?;
     let mut exprs = Vec::with_capacity(stack.len());
     for value in stack {
         let value = match &common_query {
@@ -93,6 +80,27 @@ pub fn parse_graph(
         true => simple_legends(exprs),
         false => exprs,
     })
+}
+
+/// Refuses what is too large to be a graph.
+pub(crate) fn check_weight<'a>(
+    stack: impl IntoIterator<Item = &'a Value>,
+) -> Result<(), StackError> {
+    // A list of offsets makes as many copies.
+    let mut weight = 0usize;
+    for value in stack {
+        let copies = match value {
+            Value::Style(style) => style.offsets().map_or(1, |offsets| offsets.len().max(1)),
+            _ => 1,
+        };
+        weight = weight.saturating_add(value.weight().saturating_mul(copies));
+    }
+    if weight > MAX_GRAPH_WEIGHT {
+        return Err(StackError::IllegalState(format!(
+            "expressions are too large: the limit for all of a graph is about {MAX_GRAPH_WEIGHT} characters when written out"
+        )));
+    }
+    Ok(())
 }
 
 /// The query of a request about tags: a program of the query vocabulary that leaves a single query.

@@ -10,6 +10,7 @@ mod diagnostic;
 mod fault;
 mod leftover;
 mod role;
+mod setting;
 mod similar;
 mod token;
 mod walk;

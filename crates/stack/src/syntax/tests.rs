@@ -121,6 +121,48 @@ fn failures_are_put_down_to_what_was_given() {
 }
 
 #[test]
+fn settings_are_judged_as_they_are_in_the_end() {
+    assert_eq!(only("1,x,:limit"), pair("x", "For input string: \"x\""));
+    assert_eq!(only("1,x,:head").0, "x");
+    assert_eq!(only("1,x[,a,:s").0, "a");
+    assert_eq!(only("1,x,:decode"), pair("x", "unknown encoding 'x'"));
+    let errors = |program: &str| {
+        let found = SyntaxTree::new(program, &SyntaxOptions::default());
+        let found = found.diagnostics().iter();
+        let errors = found.filter(|d| d.severity == Severity::Error);
+        errors
+            .map(|d| (program[d.span.clone()].to_owned(), d.message.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        errors("1,(,0h,x,),:offset"),
+        [pair("(", "invalid period x")]
+    );
+    // Neither what was set again nor what is not shown is read.
+    assert_eq!(errors("1,x,:alpha,ff,:alpha"), []);
+    assert_eq!(errors("1,x,:alpha,:drop,2"), []);
+    assert_eq!(errors("1,x,:alpha,:dup").len(), 1);
+    assert_eq!(errors("1,x,:alpha,:freeze,2").len(), 1);
+    // Where a word of a list made it, the list is to blame.
+    assert_eq!(errors("1,(,x,:lw,),:call")[0].0, ":call");
+}
+
+#[test]
+fn too_much_for_a_graph_is_told_at_its_end() {
+    let program = format!(
+        "name,a,:eq{}{}",
+        ",:dup,:add".repeat(12),
+        ",:dup".repeat(500)
+    );
+    assert!(crate::parse_graph(&program, &crate::GraphOptions::default()).is_err());
+    let (at, message) = only(&program);
+    assert!(
+        at == ":dup" && message.starts_with("expressions are too large"),
+        "{message}"
+    );
+}
+
+#[test]
 fn parentheses_and_comments_are_recovered_from() {
     assert_eq!(
         only("name,(,a,b,:in,:sum"),

@@ -11,12 +11,14 @@ use super::diagnostic::{Diagnostic, DiagnosticCode, Fix, MAX_DIAGNOSTICS, Severi
 use super::fault::Blame;
 use super::leftover;
 use super::role::{Role, parameters, roles};
+use super::setting;
 use super::similar::{question, similar};
 use super::token::{TokenKind, Tokens};
 use crate::error::StackError;
-use crate::graph::MAX_AXES;
+use crate::expr::StyleExpr;
 use crate::interpreter::stepping::Checkpoint;
 use crate::interpreter::{Machine, Variables};
+use crate::parse::check_weight;
 use crate::value::{List, Value};
 use crate::vocabulary::Vocabulary;
 use crate::word::Word;
@@ -53,8 +55,8 @@ pub(super) struct Record<'v> {
 pub(super) struct Walk<'v, 't> {
     pub(super) machine: Machine<'v>,
     pub(super) record: Record<'v>,
-    /// Whether settings have to be such as a graph can show.
-    checks_settings: bool,
+    /// The settings that words made, with the tokens that are to blame for them.
+    made: HashMap<(&'static str, String), usize>,
     vocabulary: &'v Vocabulary,
     tokens: &'t Tokens,
     values: &'t [Value],
@@ -83,7 +85,7 @@ impl<'v, 't> Walk<'v, 't> {
         Self {
             machine: Machine::at_start(vocabulary, variables),
             record: Record::default(),
-            checks_settings: false,
+            made: HashMap::new(),
             vocabulary,
             tokens,
             values,
@@ -118,7 +120,6 @@ impl<'v, 't> Walk<'v, 't> {
 
     /// Runs to the end, and looks at what is left there.
     pub(super) fn finish(&mut self, purpose: Purpose, end: usize) {
-        self.checks_settings = purpose == Purpose::Graph;
         self.run_to(self.tokens.tokens.len());
         // What is left of half a program says nothing.
         if self.stopped {
@@ -141,6 +142,9 @@ impl<'v, 't> Walk<'v, 't> {
                 Some(doubted) => doubted.severity = Severity::Error,
                 None => self.record.diagnostics.push(diagnostic),
             }
+        }
+        if purpose == Purpose::Graph {
+            self.check_graph();
         }
     }
 
@@ -223,9 +227,7 @@ impl<'v, 't> Walk<'v, 't> {
         let call = self.call(word);
         match self.machine.execute(&self.values[at..=at]) {
             Ok(()) => {
-                if self.checks_settings {
-                    self.check_setting(at, &call);
-                }
+                self.note_setting(at, &call);
                 self.note(at, call);
                 self.settle(at, &before);
                 self.warn_if_deprecated(at);
@@ -402,33 +404,50 @@ impl<'v, 't> Walk<'v, 't> {
         self.stopped = true;
     }
 
-    /// Settings are read when the graph is drawn, but what is wrong with them can be told now.
-    fn check_setting(&mut self, at: usize, call: &Call<'v>) {
+    fn note_setting(&mut self, at: usize, call: &Call<'v>) {
+        let Some(name) = setting::changed_by(call.word.name()) else {
+            return;
+        };
         let Some(Value::Style(style)) = self.machine.stack().last() else {
             return;
         };
-        let checked = match call.word.name() {
-            "axis" => style.axis().and_then(|axis| {
-                usize::try_from(axis)
-                    .ok()
-                    .filter(|axis| *axis < MAX_AXES)
-                    .map(|_| ())
-                    .ok_or_else(|| StackError::IllegalArgument(format!("invalid axis: {axis}")))
-            }),
-            "ls" => style.line_style().map(|_| ()),
-            "lw" => style.line_width().map(|_| ()),
-            "alpha" => style.alpha().map(|_| ()),
-            _ => Ok(()),
-        };
-        if let Err(error) = checked {
+        if let Some(value) = style.settings.get(name) {
             let blamed = call.operands.last().copied().unwrap_or(at);
-            let span = self.tokens.tokens[blamed].span.clone();
-            self.record.diagnostics.push(Diagnostic::error(
-                span,
+            self.made.entry((name, value.clone())).or_insert(blamed);
+        }
+    }
+
+    /// Why what is left makes no graph although it consists of expressions: settings that make no sense, and too much of everything.
+    fn check_graph(&mut self) {
+        let frozen = self.machine.frozen().iter().zip(&self.frozen_origins);
+        let items = frozen.chain(self.machine.stack().iter().zip(&self.origins));
+        let mut found: Vec<Diagnostic> = Vec::new();
+        for (value, origin) in items {
+            let Value::Style(style) = value else {
+                continue;
+            };
+            let faults = self.faults(style, *origin);
+            found.extend(faults.filter(|d| !found.contains(d)).collect::<Vec<_>>());
+        }
+        self.record.diagnostics.append(&mut found);
+        let values = self.machine.frozen().iter().chain(self.machine.stack());
+        if let Err(error) = check_weight(values)
+            && let Some(last) = self.tokens.tokens.len().checked_sub(1)
+        {
+            self.stop(last, &error);
+        }
+    }
+
+    fn faults(&self, style: &StyleExpr, origin: usize) -> impl Iterator<Item = Diagnostic> {
+        setting::faults(style).map(move |(name, error)| {
+            let made = (name, style.settings[name].clone());
+            let blamed = self.made.get(&made).copied().unwrap_or(origin);
+            Diagnostic::error(
+                self.tokens.tokens[blamed].span.clone(),
                 DiagnosticCode::WordFailed,
                 error.message(),
-            ));
-        }
+            )
+        })
     }
 
     fn warn_if_deprecated(&mut self, at: usize) {

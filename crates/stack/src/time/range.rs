@@ -68,7 +68,7 @@ impl GraphTime {
     /// `base` is the step of the data, `step` what the request asks for at least, `width` the pixels a line may take.
     ///
     /// # Errors
-    /// When the step asked for is no duration.
+    /// When the step asked for is no duration, or the range reaches beyond the times that can be told.
     pub fn new(
         (start, end): (Timestamp, Timestamp),
         base: Step,
@@ -82,10 +82,7 @@ impl GraphTime {
         };
         let span = end.millis().saturating_sub(start.millis());
         let step = allowed.for_width(least, width.min(MAX_DATAPOINTS), span);
-        let (mut start, end) = (start.floor(step), end.floor(step));
-        if start == end {
-            start = start.plus_millis(-step.millis());
-        }
+        let (start, end) = on_boundaries((start, end), step)?;
         Ok(Self { start, end, step })
     }
 
@@ -108,7 +105,7 @@ impl GraphTime {
 /// of a picture plays no part.
 ///
 /// # Errors
-/// When the step asked for is no duration.
+/// When the step asked for is no duration, or the range reaches beyond the times that can be told.
 pub fn fetch_range(
     (start, end): (Timestamp, Timestamp),
     base: Step,
@@ -116,11 +113,32 @@ pub fn fetch_range(
 ) -> Result<EvalContext, StackError> {
     let wanted = step.map_or(Ok(0), |text| Span::parse(text)?.millis())?;
     let step = AllowedSteps::for_block(BLOCK_MILLIS).round(base, wanted);
-    let (mut start, end) = (start.floor(step), end.floor(step));
-    if start == end {
-        start = start.plus_millis(-step.millis());
-    }
+    let (start, end) = on_boundaries((start, end), step)?;
     Ok(EvalContext { start, end, step })
+}
+
+/// A range with its bounds moved back to boundaries of a step; one that would be empty starts a step earlier.
+///
+/// # Errors
+/// When a time of it, the one behind its end, or its length cannot be told in milliseconds.
+fn on_boundaries(
+    (start, end): (Timestamp, Timestamp),
+    step: Step,
+) -> Result<(Timestamp, Timestamp), StackError> {
+    let floor = |time: Timestamp| {
+        let floor = time.floor(step);
+        (floor <= time).then_some(floor)
+    };
+    let bounds = || {
+        let (mut start, end) = (floor(start)?, floor(end)?);
+        if start == end {
+            start = Timestamp(start.millis().checked_sub(step.millis())?);
+        }
+        let behind = end.millis().checked_add(step.millis())?;
+        behind.checked_sub(start.millis())?;
+        Some((start, end))
+    };
+    bounds().ok_or_else(|| StackError::Arithmetic("long overflow".to_owned()))
 }
 
 #[cfg(test)]
@@ -170,5 +188,27 @@ mod tests {
             GraphTime::new((Timestamp(1), Timestamp(2)), MINUTE, Some("7m"), 700).expect("plain");
         assert_eq!((time.start, time.end), (Timestamp(-600_000), Timestamp(0)));
         assert!(GraphTime::new(bounds, MINUTE, Some("7"), 700).is_err());
+    }
+
+    #[test]
+    fn what_lies_beyond_all_times_is_refused() {
+        let overflow = Err(StackError::Arithmetic("long overflow".to_owned()));
+        let (first, last) = (Timestamp(i64::MIN), Timestamp(i64::MAX));
+        let long = (Timestamp(-i64::MAX / 2), Timestamp(i64::MAX / 2 + 60_000));
+        for bounds in [(first, first), (first, last), (last, last), long] {
+            assert_eq!(GraphTime::new(bounds, MINUTE, None, 700), overflow);
+            let fetched = fetch_range(bounds, MINUTE, None);
+            assert_eq!(
+                fetched,
+                Err(StackError::Arithmetic("long overflow".to_owned()))
+            );
+        }
+        let age = i64::MAX.to_string();
+        let step = format!("{age}ms");
+        let zero = (Timestamp(0), Timestamp(0));
+        assert_eq!(GraphTime::new(zero, MINUTE, Some(&step), 700), overflow);
+        let bounds = range(&format!("epoch-{age}ms"), "now").expect("just so");
+        let bounds = (Timestamp(bounds.0), Timestamp(bounds.1));
+        assert_eq!(GraphTime::new(bounds, MINUTE, None, 700), overflow);
     }
 }
