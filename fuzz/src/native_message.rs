@@ -7,7 +7,7 @@ use hesper_ingest::stream::Connection;
 use hesper_model::Timestamp;
 use prost::Message;
 
-use crate::nowhere;
+use super::nowhere;
 
 /// Times that a clock may show.
 const CLOCK: std::ops::RangeInclusive<i64> = 0..=4_000_000_000_000;

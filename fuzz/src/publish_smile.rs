@@ -2,7 +2,7 @@
 
 use hesper_ingest::atlas::Encoding;
 
-use crate::published;
+use super::published;
 
 /// Takes the input for a body in Smile.
 pub fn run(body: &[u8]) {

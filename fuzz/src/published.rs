@@ -7,7 +7,7 @@ use hesper_ingest::router::Datapoint;
 use hesper_model::{Step, Timestamp};
 use serde_json::{Value, json};
 
-use crate::nowhere::{self, NOW};
+use super::nowhere::{self, NOW};
 
 /// More tags than this never come of an input of fuzzing, which is a few KiB long.
 const MAX_TAGS_PER_BYTE: usize = 100;

@@ -3,7 +3,7 @@
 use hesper_ingest::IngestError;
 use hesper_ingest::remote_write::{RemoteWrite, RemoteWriteSettings};
 
-use crate::nowhere::{self, NOW};
+use super::nowhere::{self, NOW};
 
 const MAX_BYTES: usize = 1 << 20;
 

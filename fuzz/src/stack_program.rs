@@ -11,7 +11,7 @@ use hesper_stack::{
     parse_query,
 };
 
-use crate::evaluation;
+use super::evaluation;
 
 /// An error is read by people.
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
