@@ -199,7 +199,7 @@ impl Case {
                 for (k, consolidation) in CONSOLIDATIONS.iter().enumerate() {
                     let n = turn + i + j + k;
                     // A third of all ways each time, all of them in the long run.
-                    if (turn + i + j * 2 + k) % 3 > 0 {
+                    if !(turn + i + j * 2 + k).is_multiple_of(3) {
                         continue;
                     }
                     let keys = GROUPINGS[n % 3];
