@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use axum::http::HeaderValue;
-use hesper_query::MissingPart;
 use hesper_query::engine::{QueryOptions, QueryStats};
+use hesper_query::{MissingPart, Notice, TierUse};
 use hesper_stack::graph::{DisplayOptions, Graph, Line, assemble};
 use hesper_stack::time::{GraphTime, TimeZone, time_range};
 use hesper_stack::{GraphOptions, StackError, StyleExpr, TimeSeriesExpr, parse_graph};
@@ -45,6 +45,10 @@ pub struct EvaluatedGraph {
     pub graph: Graph,
     /// Parts of the data that could not be read.
     pub missing: Vec<MissingPart>,
+    /// What is to be known of how the data were made.
+    pub about_data: Vec<Notice>,
+    /// The resolutions of history that were read.
+    pub tiers: Vec<TierUse>,
     /// What was looked at.
     pub stats: QueryStats,
     /// How long the data took, in milliseconds.
@@ -162,6 +166,8 @@ impl GraphRequest {
             request: self,
             graph,
             missing: answer.missing,
+            about_data: answer.notices,
+            tiers: answer.tiers,
             stats: answer.stats,
             fetch_millis,
         })
@@ -182,14 +188,15 @@ impl EvaluatedGraph {
     /// What the reader is to know before trusting the lines.
     pub fn notices(&self) -> Vec<String> {
         let mut notices = self.graph.warnings.clone();
-        notices.extend(self.missing_notices());
+        notices.extend(self.data_notices());
         notices
     }
 
-    /// Promise P4: an answer that lacks a part says so.
-    pub fn missing_notices(&self) -> impl Iterator<Item = String> {
+    /// Promise P4: an answer that lacks a part says so, and so does one from cells that do not fit its step.
+    pub fn data_notices(&self) -> impl Iterator<Item = String> {
         let missing = self.missing.iter();
-        missing.map(|part| format!("partial answer, {part} is missing"))
+        let missing = missing.map(|part| format!("partial answer, {part} is missing"));
+        missing.chain(self.about_data.iter().map(ToString::to_string))
     }
 
     /// The parts that are missing, as a header names them; `None` when there are none.

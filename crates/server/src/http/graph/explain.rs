@@ -1,5 +1,6 @@
 //! What was done for a graph, for those who ask with `explain=1`.
 
+use hesper_query::TierUse;
 use serde::Serialize;
 
 use super::EvaluatedGraph;
@@ -28,13 +29,15 @@ pub struct Explain {
     history_files: u64,
     /// History rows read.
     history_rows: u64,
+    /// The same by resolution.
+    tiers: Vec<TierUse>,
     /// Milliseconds of the graph's step.
     step: i64,
     /// Parts that could not be read.
     missing: Vec<String>,
 }
 
-/// Slots in a block and in a row of history.
+/// Slots in a block.
 const SLOTS: u64 = hesper_model::BLOCK_SLOTS as u64;
 
 impl Explain {
@@ -46,12 +49,14 @@ impl Explain {
             input_lines: stats.series + stats.rows,
             intermediate_lines: stats.lines,
             graph_lines: graph.lines().count() as u64,
-            input_datapoints: (stats.blocks + stats.rows) * SLOTS,
+            input_datapoints: stats.blocks * SLOTS
+                + graph.tiers.iter().map(|t| t.values).sum::<u64>(),
             intermediate_datapoints: stats.datapoints,
             graph_datapoints: graph.lines().map(|l| l.values.len() as u64).sum(),
             memory_blocks: stats.blocks,
             history_files: stats.files,
             history_rows: stats.rows,
+            tiers: graph.tiers.clone(),
             step: graph.request.time.step.millis(),
             missing: graph.missing.iter().map(ToString::to_string).collect(),
         }

@@ -80,7 +80,7 @@ impl Picture {
 
 /// The chart of a graph.
 fn chart(graph: EvaluatedGraph, target: &str) -> Result<Chart, ChartError> {
-    let partial: Vec<String> = graph.missing_notices().collect();
+    let partial: Vec<String> = graph.data_notices().collect();
     let zones = graph.request.zones.iter();
     let zones = zones.map(|(name, zone)| Zone {
         name: name.clone(),
@@ -89,8 +89,9 @@ fn chart(graph: EvaluatedGraph, target: &str) -> Result<Chart, ChartError> {
     let zones = zones.collect();
     let (options, time) = (&graph.request.display, &graph.request.time);
     let fetched = graph.explains().then(|| Fetched {
-        input_lines: graph.stats.series,
-        input_datapoints: graph.stats.blocks * hesper_model::BLOCK_SLOTS as u64,
+        input_lines: graph.stats.series + graph.stats.rows,
+        input_datapoints: graph.stats.blocks * hesper_model::BLOCK_SLOTS as u64
+            + graph.tiers.iter().map(|t| t.values).sum::<u64>(),
         output_lines: graph.stats.lines,
         output_datapoints: graph.stats.datapoints,
     });
