@@ -214,10 +214,11 @@ impl Shard {
         flush: FlushId,
     ) {
         match self.windows.get_mut(&window) {
-            // Sealed, it would be dropped at once.
-            Some(part) if !part.complete && part.unflushed.is_empty() => {
+            // What history made of it since then counts, be it that nothing is left: the window was whole only as far as the log knows.
+            Some(part) if part.unflushed.is_empty() => {
                 part.open = None;
                 part.sealed = None;
+                part.complete = false;
             }
             _ => _ = self.seal(symbols, codec, window, flush),
         }

@@ -504,6 +504,51 @@ fn a_listener_hears_of_every_series_once() {
     assert_eq!(counts()[&tags(2)], 0);
 }
 
+#[test]
+fn what_history_has_let_go_since_a_flush_does_not_come_back() {
+    let directory = MemoryDirectory::default();
+    let mut history = FakeHistory::default();
+    let store = open(&directory, &history);
+    let handle = store.resolve(&tags(1)).expect("room");
+    let mut batch = Batch::new(store.shards());
+    batch.begin(Some(Timestamp(STEP.millis())));
+    batch.push(handle, Timestamp(0), 1.0);
+    batch.set_origin(ClientId::NONE, 0, Timestamp(0));
+    store.append(&batch, &mut Vec::new()).expect("room");
+    let flush = store.seal(&BTreeSet::from([Window(0)]));
+    let flush = flush.expect("room").expect("something");
+    history.commit(&store, &flush);
+    store.flushed(flush.id, &flush.windows);
+    store.log().commit().expect("room");
+    drop(store);
+    // A deletion has emptied the window; the flush stays known.
+    history.rows.clear();
+    history.windows.clear();
+    let store = open(&directory, &history);
+    let request = ScanRequest {
+        query: TagQuery::True,
+        grouping: Grouping::One,
+        op: FoldOp::Sum,
+        layout: CellLayout {
+            first: Slot(1),
+            cells: 1,
+            slots_per_cell: 1,
+        },
+        max_groups: 10,
+    };
+    let mut found = PartialScan::new(&request);
+    for shard in 0..store.shards() {
+        store.scan(shard, &request, &mut found).expect("one group");
+    }
+    assert_eq!(found.stats.blocks, 0);
+    assert!(found.overlays.is_empty());
+    let answered: usize = found.complete.values().map(Vec::len).sum();
+    assert!(
+        answered < store.shards() as usize,
+        "history is asked about the window"
+    );
+}
+
 /// A store that sends every series a datapoint at slots, with history that takes every flush.
 struct Crowd {
     store: HotStore,
