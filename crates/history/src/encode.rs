@@ -3,26 +3,22 @@
 mod elements;
 mod key_columns;
 mod properties;
+mod row_file;
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Builder, Int32Builder, Int64Builder};
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
 use hesper_hot::codec::Divisors;
 use hesper_hot::store::FlushRow;
 use hesper_model::{BLOCK_SLOTS, Block, Step, Tags, Window};
-use parquet::arrow::ArrowWriter;
 
 pub(crate) use elements::{Elements, Scale};
 pub(crate) use key_columns::KeyColumns;
 pub(crate) use properties::properties;
+pub(crate) use row_file::RowFile;
 
 use crate::HistoryError;
 use crate::layout::{self, split_keys};
-
-/// Rows of a record batch on their way into the file.
-pub(crate) const BATCH_ROWS: usize = 2048;
 
 /// A data file, encoded.
 #[derive(Clone, Debug)]
@@ -55,69 +51,15 @@ pub fn encode(rows: &[FlushRow], step: Step, sequence: u64) -> Result<EncodedFil
     writer.finish()
 }
 
-/// What a file holds, gathered while it is written.
-pub(crate) struct Extent {
-    rows: u64,
-    datapoints: u64,
-    names: (String, String),
-    slots: (i64, i64),
-}
-
-impl Default for Extent {
-    fn default() -> Self {
-        Self {
-            rows: 0,
-            datapoints: 0,
-            names: (String::new(), String::new()),
-            slots: (i64::MAX, i64::MIN),
-        }
-    }
-}
-
-impl Extent {
-    /// Notes a row; rows come in the order of their names.
-    pub fn note(&mut self, name: &str, slots: (i64, i64), datapoints: u64) {
-        if self.rows == 0 {
-            name.clone_into(&mut self.names.0);
-        }
-        if self.names.1 != name {
-            name.clone_into(&mut self.names.1);
-        }
-        self.rows += 1;
-        self.datapoints += datapoints;
-        self.slots.0 = self.slots.0.min(slots.0);
-        self.slots.1 = self.slots.1.max(slots.1);
-    }
-
-    /// Number of rows noted.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// The file that was written.
-    pub fn into_file(self, bytes: Vec<u8>) -> EncodedFile {
-        EncodedFile {
-            bytes: bytes.into(),
-            rows: self.rows,
-            datapoints: self.datapoints,
-            names: self.names,
-            slots: self.slots,
-        }
-    }
-}
-
-pub(crate) fn refused(error: impl std::fmt::Display) -> HistoryError {
+fn refused(error: impl std::fmt::Display) -> HistoryError {
     HistoryError::file("(being written)", error)
 }
 
 /// Writes a file of raw data, row by row, into memory.
 pub struct FileWriter {
-    writer: ArrowWriter<Vec<u8>>,
-    schema: SchemaRef,
+    file: RowFile,
     keys: KeyColumns,
     values: ValueColumns,
-    buffered: usize,
-    extent: Extent,
     step: Step,
     divisors: Divisors,
 }
@@ -131,14 +73,10 @@ impl FileWriter {
         let schema = layout::schema(&keys);
         let lists = [layout::SCALED_VALUES, layout::PLAIN_VALUES];
         let properties = properties(&lists, &[layout::BASE, layout::SUM, layout::MIN]);
-        let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties));
         Ok(Self {
-            writer: writer.map_err(refused)?,
-            schema,
+            file: RowFile::new(schema, properties)?,
             keys: KeyColumns::new(keys),
             values: ValueColumns::default(),
-            buffered: 0,
-            extent: Extent::default(),
             step,
             divisors: Divisors::new(step),
         })
@@ -160,31 +98,26 @@ impl FileWriter {
         let datapoints = self.values.push(block, &self.divisors);
         let slots = (window.first_slot().0, window.last_slot().0);
         let name = tags.name().unwrap_or_default();
-        self.extent.note(name, slots, datapoints);
-        self.buffered += 1;
-        if self.buffered == BATCH_ROWS {
-            self.write_buffered()?;
+        if self.file.note(name, slots, datapoints) {
+            self.write_columns()?;
         }
         Ok(())
     }
 
     /// Number of rows so far.
     pub fn rows(&self) -> u64 {
-        self.extent.rows()
+        self.file.rows()
     }
 
     /// Bytes that are encoded so far.
     pub fn size_bytes(&self) -> usize {
-        self.writer.bytes_written() + self.writer.in_progress_size()
+        self.file.size_bytes()
     }
 
-    fn write_buffered(&mut self) -> Result<(), HistoryError> {
+    fn write_columns(&mut self) -> Result<(), HistoryError> {
         let mut arrays = self.keys.finish();
         self.values.finish(&mut arrays);
-        let batch = RecordBatch::try_new(self.schema.clone(), arrays).map_err(refused)?;
-        self.writer.write(&batch).map_err(refused)?;
-        self.buffered = 0;
-        Ok(())
+        self.file.write(arrays)
     }
 
     /// The file.
@@ -192,11 +125,10 @@ impl FileWriter {
     /// # Errors
     /// When Parquet refuses the last rows.
     pub fn finish(mut self) -> Result<EncodedFile, HistoryError> {
-        if self.buffered > 0 {
-            self.write_buffered()?;
+        if self.file.has_unwritten() {
+            self.write_columns()?;
         }
-        let bytes = self.writer.into_inner().map_err(refused)?;
-        Ok(self.extent.into_file(bytes))
+        self.file.finish()
     }
 }
 

@@ -3,19 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::{
-    BinaryBuilder, Float64Builder, Int32Builder, Int64Builder, ListBuilder, RecordBatch,
-};
+use arrow::array::{BinaryBuilder, Float64Builder, Int32Builder, Int64Builder, ListBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use hesper_hot::codec::Divisors;
 use hesper_model::{Step, Tags};
-use parquet::arrow::ArrowWriter;
 
 use super::{CELL_SLOTS, COUNTS, MAXS, MINS, PRESENCE, RollupCells, SUMS};
 use crate::HistoryError;
-use crate::encode::{
-    BATCH_ROWS, Elements, EncodedFile, Extent, KeyColumns, Scale, Summary, properties, refused,
-};
+use crate::encode::{Elements, EncodedFile, KeyColumns, RowFile, Scale, Summary, properties};
 use crate::layout::{self, element_field, list_of};
 
 /// A sum that a whole element gives may differ from the sum of doubles by their rounding.
@@ -43,8 +38,7 @@ fn schema(tag_columns: &[String]) -> SchemaRef {
 
 /// Writes a file of a roll-up, row by row, into memory.
 pub(crate) struct RollupWriter {
-    writer: ArrowWriter<Vec<u8>>,
-    schema: SchemaRef,
+    file: RowFile,
     keys: KeyColumns,
     divisor: Float64Builder,
     cell_slots: Int32Builder,
@@ -55,8 +49,6 @@ pub(crate) struct RollupWriter {
     count: Int64Builder,
     /// Of the row: sum, lowest and highest.
     summaries: [Float64Builder; 3],
-    buffered: usize,
-    extent: Extent,
     step: Step,
     divisors: Divisors,
 }
@@ -70,11 +62,9 @@ impl RollupWriter {
         let schema = schema(&keys);
         let lists = [SUMS, MINS, MAXS].concat();
         let properties = properties(&lists, &[layout::SUM, layout::MIN, layout::MAX]);
-        let writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties));
         let counts = ListBuilder::new(Int32Builder::new());
         Ok(Self {
-            writer: writer.map_err(refused)?,
-            schema,
+            file: RowFile::new(schema, properties)?,
             keys: KeyColumns::new(keys),
             divisor: Float64Builder::new(),
             cell_slots: Int32Builder::new(),
@@ -83,8 +73,6 @@ impl RollupWriter {
             presence: BinaryBuilder::new(),
             count: Int64Builder::new(),
             summaries: Default::default(),
-            buffered: 0,
-            extent: Extent::default(),
             step,
             divisors: Divisors::new(step),
         })
@@ -129,26 +117,24 @@ impl RollupWriter {
         max.append_option(summary(&cells.maxs).map(|s| s.max));
         let last = cells.slots(cells.len() - 1).last;
         let slots = (cells.slots(0).first.0, last.0);
-        self.extent
-            .note(tags.name().unwrap_or_default(), slots, datapoints);
-        self.buffered += 1;
-        if self.buffered == BATCH_ROWS {
-            self.write_buffered()?;
+        let name = tags.name().unwrap_or_default();
+        if self.file.note(name, slots, datapoints) {
+            self.write_columns()?;
         }
         Ok(())
     }
 
     /// Number of rows so far.
     pub fn rows(&self) -> u64 {
-        self.extent.rows()
+        self.file.rows()
     }
 
     /// Bytes that are encoded so far.
     pub fn size_bytes(&self) -> usize {
-        self.writer.bytes_written() + self.writer.in_progress_size()
+        self.file.size_bytes()
     }
 
-    fn write_buffered(&mut self) -> Result<(), HistoryError> {
+    fn write_columns(&mut self) -> Result<(), HistoryError> {
         let mut arrays = self.keys.finish();
         arrays.push(Arc::new(self.divisor.finish()));
         arrays.push(Arc::new(self.cell_slots.finish()));
@@ -161,10 +147,7 @@ impl RollupWriter {
         for column in &mut self.summaries {
             arrays.push(Arc::new(column.finish()));
         }
-        let batch = RecordBatch::try_new(self.schema.clone(), arrays).map_err(refused)?;
-        self.writer.write(&batch).map_err(refused)?;
-        self.buffered = 0;
-        Ok(())
+        self.file.write(arrays)
     }
 
     /// The file.
@@ -172,11 +155,10 @@ impl RollupWriter {
     /// # Errors
     /// When Parquet refuses the last rows.
     pub fn finish(mut self) -> Result<EncodedFile, HistoryError> {
-        if self.buffered > 0 {
-            self.write_buffered()?;
+        if self.file.has_unwritten() {
+            self.write_columns()?;
         }
-        let bytes = self.writer.into_inner().map_err(refused)?;
-        Ok(self.extent.into_file(bytes))
+        self.file.finish()
     }
 }
 
