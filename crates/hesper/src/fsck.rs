@@ -1,7 +1,6 @@
 //! `hesper fsck`: checks the files of history and the log, and repairs a log that no longer opens.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use hesper_history::place::open_place;
 use hesper_history::verify::{Depth, verify};
@@ -96,8 +95,7 @@ fn check_log(
     what: &str,
 ) -> Result<usize, CommandError> {
     let disk = DiskDirectory::open(&path).map_err(|source| CommandError::File { path, source })?;
-    let disk = Arc::new(disk);
-    let found = look(&*disk)?;
+    let found = look(&disk)?;
     for file in &found {
         println!(
             "{what}: {}: {}; {} bytes of records are lost",

@@ -162,6 +162,14 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
+    /// The slots that end after `start`, and not after `end`.
+    pub const fn between(start: Timestamp, end: Timestamp, step: Step) -> Self {
+        Self {
+            first: Slot(Slot::ending_by(start, step).0 + 1),
+            last: Slot::ending_by(end, step),
+        }
+    }
+
     /// Number of slots.
     pub const fn len(self) -> usize {
         if self.last.0 < self.first.0 {

@@ -16,6 +16,7 @@ use hesper_ingest::{IngestError, Router};
 use hesper_model::{BLOCK_SLOTS, Slot, Window};
 
 use crate::clock;
+use crate::grpc::BUSY_PAUSE;
 
 /// Memory for a part.
 const PART_BYTES: usize = 128 << 20;
@@ -25,9 +26,6 @@ pub const IDLE: Duration = Duration::from_millis(100);
 
 /// Requests that wait for a part; with more it is committed early.
 const MAX_WAITING: usize = 1024;
-
-/// How long is waited when the store is full.
-const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// What part of a back-fill failed.
 #[derive(Debug, thiserror::Error)]

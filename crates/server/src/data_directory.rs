@@ -57,23 +57,20 @@ impl DataPaths {
             path: store_path.clone(),
             source,
         })?;
-        let wrong = |what: String| HotError::Incompatible {
-            path: store_path.clone(),
-            what,
-        };
-        let found: StoreFile =
-            serde_json::from_str(&text).map_err(|e| wrong(format!("it cannot be read: {e}")))?;
-        if found.format_version != FORMAT_VERSION {
-            let version = found.format_version;
-            return Err(wrong(format!("it has format version {version}")).into());
-        }
-        let step = Step::from_millis(found.step_millis);
-        Ok(Self {
-            step: step.ok_or_else(|| wrong(format!("its step is {} ms", found.step_millis)))?,
-            shards: found.shards,
+        let found = StoreFile::read(&store_path, &text)?;
+        let step = Step::from_millis(found.step_millis).ok_or_else(|| {
+            incompatible(&store_path, format!("its step is {} ms", found.step_millis))
+        })?;
+        Ok(Self::new(path, step, found.shards))
+    }
+
+    fn new(path: &Path, step: Step, shards: u32) -> Self {
+        Self {
+            step,
+            shards,
             log: path.join("log"),
             history: path.join("history"),
-        })
+        }
     }
 }
 
@@ -81,6 +78,7 @@ impl DataPaths {
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,
+    paths: DataPaths,
     _lock: File,
 }
 
@@ -122,18 +120,19 @@ impl DataDirectory {
         }
         Ok(Self {
             path: path.to_owned(),
+            paths: DataPaths::new(path, step, shards),
             _lock: lock,
         })
     }
 
     /// Where the log lies.
     pub fn log(&self) -> PathBuf {
-        self.path.join("log")
+        self.paths.log.clone()
     }
 
     /// Where history lies.
     pub fn history(&self) -> PathBuf {
-        self.path.join("history")
+        self.paths.history.clone()
     }
 
     /// Where the state of alerts lies.
@@ -142,33 +141,39 @@ impl DataDirectory {
     }
 }
 
-fn check(path: &Path, text: &str, wanted: &StoreFile) -> Result<(), ServerError> {
-    let incompatible = |what: String| {
-        let path = path.to_owned();
-        Err(HotError::Incompatible { path, what }.into())
-    };
-    let found: StoreFile = match serde_json::from_str(text) {
-        Ok(found) => found,
-        Err(e) => return incompatible(format!("it cannot be read: {e}")),
-    };
-    if found.format_version != wanted.format_version {
-        return incompatible(format!(
-            "it has format version {}, this version reads {FORMAT_VERSION}",
-            found.format_version
-        ));
+impl StoreFile {
+    fn read(path: &Path, text: &str) -> Result<Self, ServerError> {
+        let found: Self = serde_json::from_str(text)
+            .map_err(|e| incompatible(path, format!("it cannot be read: {e}")))?;
+        if found.format_version != FORMAT_VERSION {
+            let what = format!(
+                "it has format version {}, this version reads {FORMAT_VERSION}",
+                found.format_version
+            );
+            return Err(incompatible(path, what));
+        }
+        Ok(found)
     }
+}
+
+fn incompatible(path: &Path, what: String) -> ServerError {
+    let path = path.to_owned();
+    HotError::Incompatible { path, what }.into()
+}
+
+fn check(path: &Path, text: &str, wanted: &StoreFile) -> Result<(), ServerError> {
+    let found = StoreFile::read(path, text)?;
     if found.step_millis != wanted.step_millis {
-        return incompatible(format!(
+        let what = format!(
             "its step is {} s, not {} s",
             found.step_millis as f64 / 1000.0,
             wanted.step_millis as f64 / 1000.0
-        ));
+        );
+        return Err(incompatible(path, what));
     }
     if found.shards != wanted.shards {
-        return incompatible(format!(
-            "it has {} shards, not {}",
-            found.shards, wanted.shards
-        ));
+        let what = format!("it has {} shards, not {}", found.shards, wanted.shards);
+        return Err(incompatible(path, what));
     }
     Ok(())
 }

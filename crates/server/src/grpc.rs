@@ -28,7 +28,7 @@ use crate::clock;
 const UNACKNOWLEDGED_BATCHES: usize = 64;
 
 /// How long a batch waits before it is tried again when the log is full.
-const BUSY_PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Counters of the front end.
 #[derive(Debug, Default)]

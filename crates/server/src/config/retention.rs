@@ -70,7 +70,7 @@ impl RetentionSettings {
         if let Some(text) = &self.merge_after {
             policy.settle_millis = millis("merge-after", text)?;
         }
-        let (keep, forever) = keep(self.keep_raw.as_deref(), &self.keep_roll_ups)?;
+        let (keep, forever) = read_keep(self.keep_raw.as_deref(), &self.keep_roll_ups)?;
         if !forever.is_empty() {
             return Err(format!(
                 "retention: '{FOREVER}' is for rules; leave the setting out instead"
@@ -84,7 +84,7 @@ impl RetentionSettings {
                     rule.query
                 )
             })?;
-            let (keep, forever) = keep_of_rule(rule)?;
+            let (keep, forever) = read_keep(rule.keep_raw.as_deref(), &rule.keep_roll_ups)?;
             policy.rules.push(KeepRule {
                 query,
                 keep,
@@ -127,12 +127,8 @@ pub fn effective(policy: &Policy) -> Value {
     shown
 }
 
-fn keep_of_rule(rule: &RetentionRule) -> Result<(Keep, Vec<i64>), String> {
-    keep(rule.keep_raw.as_deref(), &rule.keep_roll_ups)
-}
-
 /// What is kept for a time, and the resolutions, 0 for raw data, that are kept for ever.
-fn keep(
+fn read_keep(
     raw: Option<&str>,
     roll_ups: &BTreeMap<String, String>,
 ) -> Result<(Keep, Vec<i64>), String> {

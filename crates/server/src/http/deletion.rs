@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use hesper_model::{Slot, TagQuery, TimeRange};
+use hesper_model::{TagQuery, TimeRange};
 use hesper_stack::parse_query;
 use hesper_stack::time::{TimeZone, time_range};
 use serde_json::json;
@@ -37,10 +37,7 @@ pub async fn delete(
     let now = clock::now();
     let (start, end) = time_range(required("s")?, required("e")?, now, TimeZone::UTC)?;
     let step = node.hot.step();
-    let range = TimeRange {
-        first: Slot(Slot::ending_by(start, step).0 + 1),
-        last: Slot::ending_by(end, step),
-    };
+    let range = TimeRange::between(start, end, step);
     if let Some(window) = node.hot.oldest_window()
         && range.last >= window.first_slot()
     {

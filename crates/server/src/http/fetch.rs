@@ -169,10 +169,7 @@ impl FetchStream {
                 .run(&self.program, &self.caller, clock::now(), query)
                 .await?;
             // Promise P4: an answer that lacks a part says so.
-            let missing = answer.missing.iter();
-            let missing = missing.map(|part| format!("partial answer, {part} is missing"));
-            let notices = answer.notices.iter().map(ToString::to_string);
-            for text in missing.chain(notices) {
+            for text in graph::data_notices(&answer.missing, &answer.notices) {
                 let warning = json!({"type": "warn", "message": text}).to_string();
                 if events.send(warning).await.is_err() {
                     return Ok(());

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use hesper_stack::StackError;
 use hesper_stack::graph::Line;
 
-pub use evaluated::{EvaluatedGraph, GraphRequest, expressions, range, zones};
+pub use evaluated::{EvaluatedGraph, GraphRequest, data_notices, expressions, range, zones};
 use picture::Picture;
 
 use super::access::Caller;

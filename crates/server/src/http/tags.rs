@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use hesper_model::{Slot, TagQuery, TimeRange};
+use hesper_model::{TagQuery, TimeRange};
 use hesper_query::tags::{TagList, TagRequest};
 use hesper_stack::time::{TimeZone, time_range};
 use hesper_stack::{StackError, parse_query};
@@ -85,11 +85,7 @@ impl Page {
             (s, e) => {
                 let (s, e) = (s.unwrap_or("e-3h"), e.unwrap_or("now"));
                 let (s, e) = time_range(s, e, clock::now(), TimeZone::UTC)?;
-                let step = node.hot.step();
-                Some(TimeRange {
-                    first: Slot(Slot::ending_by(s, step).0 + 1),
-                    last: Slot::ending_by(e, step),
-                })
+                Some(TimeRange::between(s, e, node.hot.step()))
             }
         };
         let after = params.get("offset").filter(|o| !o.is_empty());

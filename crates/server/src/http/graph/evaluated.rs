@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::http::HeaderValue;
+use hesper_model::BLOCK_SLOTS;
 use hesper_query::engine::{QueryOptions, QueryStats};
 use hesper_query::{MissingPart, Notice, TierUse};
 use hesper_stack::graph::{DisplayOptions, Graph, Line, assemble};
@@ -174,6 +175,16 @@ impl GraphRequest {
     }
 }
 
+/// What is to be known of data before they are trusted: parts that are missing, and how the rest was made.
+pub fn data_notices(
+    missing: &[MissingPart],
+    about_data: &[Notice],
+) -> impl Iterator<Item = String> {
+    let missing = missing.iter();
+    let missing = missing.map(|part| format!("partial answer, {part} is missing"));
+    missing.chain(about_data.iter().map(ToString::to_string))
+}
+
 impl EvaluatedGraph {
     /// The lines, axis by axis, in the order of the legend.
     pub fn lines(&self) -> impl Iterator<Item = &Line> {
@@ -194,9 +205,18 @@ impl EvaluatedGraph {
 
     /// Promise P4: an answer that lacks a part says so, and so does one from cells that do not fit its step.
     pub fn data_notices(&self) -> impl Iterator<Item = String> {
-        let missing = self.missing.iter();
-        let missing = missing.map(|part| format!("partial answer, {part} is missing"));
-        missing.chain(self.about_data.iter().map(ToString::to_string))
+        data_notices(&self.missing, &self.about_data)
+    }
+
+    /// Series that matched in memory and rows of history.
+    pub fn input_lines(&self) -> u64 {
+        self.stats.series + self.stats.rows
+    }
+
+    /// Slots and cells looked at, with or without data.
+    pub fn input_datapoints(&self) -> u64 {
+        let of_history: u64 = self.tiers.iter().map(|tier| tier.values).sum();
+        self.stats.blocks * BLOCK_SLOTS as u64 + of_history
     }
 
     /// The parts that are missing, as a header names them; `None` when there are none.

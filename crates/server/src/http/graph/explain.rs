@@ -37,20 +37,16 @@ pub struct Explain {
     missing: Vec<String>,
 }
 
-/// Slots in a block.
-const SLOTS: u64 = hesper_model::BLOCK_SLOTS as u64;
-
 impl Explain {
     /// What was done for a graph.
     pub fn of(graph: &EvaluatedGraph) -> Self {
         let stats = &graph.stats;
         Self {
             data_fetch_time: graph.fetch_millis,
-            input_lines: stats.series + stats.rows,
+            input_lines: graph.input_lines(),
             intermediate_lines: stats.lines,
             graph_lines: graph.lines().count() as u64,
-            input_datapoints: stats.blocks * SLOTS
-                + graph.tiers.iter().map(|t| t.values).sum::<u64>(),
+            input_datapoints: graph.input_datapoints(),
             intermediate_datapoints: stats.datapoints,
             graph_datapoints: graph.lines().map(|l| l.values.len() as u64).sum(),
             memory_blocks: stats.blocks,

@@ -89,9 +89,8 @@ fn chart(graph: EvaluatedGraph, target: &str) -> Result<Chart, ChartError> {
     let zones = zones.collect();
     let (options, time) = (&graph.request.display, &graph.request.time);
     let fetched = graph.explains().then(|| Fetched {
-        input_lines: graph.stats.series + graph.stats.rows,
-        input_datapoints: graph.stats.blocks * hesper_model::BLOCK_SLOTS as u64
-            + graph.tiers.iter().map(|t| t.values).sum::<u64>(),
+        input_lines: graph.input_lines(),
+        input_datapoints: graph.input_datapoints(),
         output_lines: graph.stats.lines,
         output_datapoints: graph.stats.datapoints,
     });
