@@ -19,10 +19,7 @@ use crate::normaliser::NormaliserState;
 use crate::series_table::SeriesRef;
 
 /// Set in the number of a feed, never in that of a series.
-const FEED: u32 = 1 << 31;
-
-/// The lowest number of a feed.
-pub const FIRST_FEED: u32 = FEED;
+pub const FEED: u32 = 1 << 31;
 
 impl SeriesRef {
     /// True for the number of a feed.

@@ -13,7 +13,7 @@ use roaring::RoaringBitmap;
 
 use crate::by_number::ByNumber;
 use crate::codec::Codec;
-use crate::feed::{FIRST_FEED, Feeds};
+use crate::feed::{FEED, Feeds};
 use crate::log::record::{ClientId, Run, Samples};
 use crate::normaliser::{Normalised, Normaliser, NormaliserState};
 use crate::series_table::{SeriesRef, SeriesTable};
@@ -289,7 +289,7 @@ impl Shard {
     pub fn forget(&mut self, numbers: &RoaringBitmap) {
         self.feeds.remove(numbers);
         let mut series = numbers.clone();
-        series.remove_range(FIRST_FEED..);
+        series.remove_range(FEED..);
         for number in &series {
             // Not to make a chunk only to empty it.
             if self.normaliser.get(number).is_some() {

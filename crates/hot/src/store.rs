@@ -7,6 +7,8 @@
 mod feed_tests;
 mod listener;
 mod maintenance;
+#[cfg(test)]
+mod memory_tests;
 mod recovery;
 mod tags;
 #[cfg(test)]
