@@ -1,44 +1,18 @@
 //! Prometheus remote write, limits on series, roll-ups and the report of cardinality, through the real binary with a file of settings.
 
+#[path = "../../crates/ingest/tests/support/write_request.rs"]
+mod write_request;
+
 use std::path::Path;
 
 use hesper_tests::http::{Answer, Http};
 use hesper_tests::server::Server;
 use prost::Message;
 use serde_json::json;
+use write_request::{Label, Sample, TimeSeries, WriteRequest};
 
 /// A step of the data, in seconds.
 const START: i64 = 1_767_571_200;
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Sample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
-}
 
 /// A series with a sample a minute.
 fn series(labels: &[(&str, &str)], values: &[f64]) -> TimeSeries {
@@ -53,11 +27,16 @@ fn series(labels: &[(&str, &str)], values: &[f64]) -> TimeSeries {
     TimeSeries {
         labels: labels.iter().map(label).collect(),
         samples: samples.collect(),
+        ..TimeSeries::default()
     }
 }
 
 async fn write(http: &Http, timeseries: Vec<TimeSeries>) -> Answer {
-    let body = WriteRequest { timeseries }.encode_to_vec();
+    let request = WriteRequest {
+        timeseries,
+        ..WriteRequest::default()
+    };
+    let body = request.encode_to_vec();
     let packed = snap::raw::Encoder::new().compress_vec(&body);
     let headers = [
         ("content-type", "application/x-protobuf"),

@@ -2,6 +2,8 @@
 
 #[path = "support/node.rs"]
 mod node;
+#[path = "support/write_request.rs"]
+mod write_request;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -13,45 +15,12 @@ use hesper_model::Tags;
 use node::{NOW, Node, STEP};
 use proptest::prelude::*;
 use prost::Message;
+use write_request::{Label, Sample, TimeSeries, WriteRequest};
 
 const MAX_BYTES: usize = 1 << 20;
 
 /// The mark of a series that ends.
 const STALE: u64 = 0x7FF0_0000_0000_0002;
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
-    #[prost(message, repeated, tag = "3")]
-    metadata: Vec<Label>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
-    #[prost(bytes = "vec", repeated, tag = "4")]
-    histograms: Vec<Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Sample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
-}
 
 /// A series with samples at so many steps after [`NOW`].
 fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> TimeSeries {

@@ -5,6 +5,7 @@ mod contents;
 mod crashes;
 mod faults;
 mod faulty;
+#[path = "../../../hot/benches/fleet.rs"]
 mod fleet;
 mod layouts;
 mod leftovers;
