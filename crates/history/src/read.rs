@@ -140,6 +140,41 @@ async fn index_of(objects: &Objects, file: &DataFile) -> Result<FileIndex, Histo
     Ok(index.finish(metadata))
 }
 
+/// Reads the tag keys that a file has, `name` excepted, from its footer. Of a file that has more keys than columns the index is made.
+///
+/// # Errors
+/// When the file cannot be read or is not of the layout.
+pub async fn read_keys(objects: &Objects, file: &DataFile) -> Result<Vec<Arc<str>>, HistoryError> {
+    let (keys, more) = contained(file, footer_keys(objects, file)).await?;
+    if !more {
+        return Ok(keys);
+    }
+    let index = read_index(objects, file).await?;
+    let mut keys = index.tags.keys(None, None, usize::MAX);
+    keys.retain(|key| **key != *layout::NAME);
+    Ok(keys)
+}
+
+/// The keys that have columns, and whether there may be others.
+async fn footer_keys(
+    objects: &Objects,
+    file: &DataFile,
+) -> Result<(Vec<Arc<str>>, bool), HistoryError> {
+    let metadata = open(objects, file).get_metadata(None).await;
+    let metadata = metadata.map_err(|e| HistoryError::file(&file.path, e))?;
+    let schema = metadata.file_metadata().schema_descr();
+    let columns = schema.root_schema().get_fields().iter();
+    let keys = columns.filter_map(|c| c.name().strip_prefix(layout::TAG_PREFIX));
+    let keys = keys.map(Arc::from).collect();
+    let chunks = metadata.row_groups().iter().flat_map(|g| g.columns());
+    let mut of_map = chunks.filter(|c| c.column_path().parts()[0] == layout::MORE_TAGS);
+    let more = of_map.any(|chunk| {
+        let nulls = chunk.statistics().and_then(|s| s.null_count_opt());
+        nulls != u64::try_from(chunk.num_values()).ok()
+    });
+    Ok((keys, more))
+}
+
 /// Reads the values of rows and hands each row's to `row`, in the order of the rows. NaN is no data; so is what the index hides.
 ///
 /// # Errors

@@ -352,6 +352,16 @@ impl History {
             .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// The tag keys that a file has, `name` excepted, also those of rows that were deleted. Nothing is kept of what is read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn keys(&self, file: &DataFile) -> Result<Vec<Arc<str>>, HistoryError> {
+        read::read_keys(&self.objects, file)
+            .await
+            .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// The deletions that hide something of a file.
     pub(crate) fn deletions_of(&self, file: &DataFile) -> Vec<Arc<Deletion>> {
         let manifest = self.manifest();

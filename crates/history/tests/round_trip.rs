@@ -71,6 +71,10 @@ async fn contents(history: &History) -> BTreeMap<(Tags, i64), f64> {
         let index = history.index(&file).await.expect("an index");
         let rows = index.tags.matching(&TagQuery::True);
         assert_eq!(rows.len(), file.rows);
+        let mut keys = history.keys(&file).await.expect("keys");
+        keys.push("name".into());
+        keys.sort_unstable();
+        assert_eq!(keys, index.tags.keys(None, None, usize::MAX));
         let read = history.read_values(&file, &index, &rows, |row, values| {
             let first = index.row(row).first.0;
             for (slot, v) in (first..).zip(values).filter(|(_, v)| !v.is_nan()) {

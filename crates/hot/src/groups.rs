@@ -108,6 +108,11 @@ impl GroupTable {
         Ok(number)
     }
 
+    /// The number of a group that has one.
+    pub fn find(&self, key: &[Arc<str>]) -> Option<u32> {
+        self.numbers.get(key).copied()
+    }
+
     /// Number of groups.
     pub fn len(&self) -> usize {
         self.keys.len()
@@ -145,6 +150,10 @@ mod tests {
         assert_eq!(table.number(&key("a")), Ok(0));
         assert_eq!(table.number(&key("b")), Ok(1));
         assert_eq!(table.number(&key("a")), Ok(0));
+        assert_eq!(
+            (table.find(&key("b")), table.find(&key("c"))),
+            (Some(1), None)
+        );
         let error = table.number(&key("c")).expect_err("one too many");
         assert_eq!(error.to_string(), "too many lines: 3 > 2");
     }

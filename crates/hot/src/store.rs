@@ -470,6 +470,15 @@ impl HotStore {
         Ok(())
     }
 
+    /// The windows of which a shard holds anything.
+    pub fn windows(&self) -> BTreeSet<Window> {
+        let mut windows = BTreeSet::new();
+        for shard in &self.shards {
+            windows.extend(shard.read().windows.keys().copied());
+        }
+        windows
+    }
+
     /// The path of the store's files, for messages.
     pub fn path(&self) -> PathBuf {
         self.directory.path("")

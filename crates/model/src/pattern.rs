@@ -15,11 +15,13 @@ use regex_syntax::hir::{Hir, Look, literal::Extractor};
 /// How many literal prefixes are taken from a pattern before it counts as having none.
 const MAX_PREFIXES: usize = 64;
 
-/// A compiled pattern for tag values. Equal when its text and its case rule are.
+/// A compiled pattern for tag values. Equal when its text, its dialect and its case rule are.
 #[derive(Clone)]
 pub struct TagPattern {
     source: Arc<str>,
     ignore_case: bool,
+    /// True when a match may begin anywhere: see [`TagPattern::search`].
+    anywhere: bool,
     test: Arc<Test>,
     prefixes: Arc<[Prefix]>,
     values: Option<Arc<[Box<str>]>>,
@@ -118,11 +120,64 @@ impl TagPattern {
         Ok(Self {
             source: source.into(),
             ignore_case,
+            anywhere: false,
             test,
             prefixes: prefixes.into(),
             values,
             shape: translation.shape,
         })
+    }
+
+    /// Compiles a pattern as SQL has them: in the dialect of the `regex` crate, found anywhere in a value unless it is anchored.
+    ///
+    /// # Errors
+    /// When the text is no regular expression of the dialect.
+    pub fn search(source: &str, ignore_case: bool) -> Result<Self, InvalidPattern> {
+        let flags = if ignore_case { "(?i)" } else { "" };
+        let flagged = format!("{flags}{source}");
+        let regex = Regex::new(&flagged).map_err(|e| InvalidPattern {
+            pattern: source.to_owned(),
+            cause: e.to_string(),
+            fault: PatternFault::Malformed,
+        })?;
+        // As above: what runs into the limit on backtracking does not match.
+        let test: Arc<Test> = Arc::new(move |value| regex.is_match(value).unwrap_or(false));
+        let hir = regex_syntax::parse(&flagged).ok();
+        let prefixes = hir.as_ref().and_then(prefixes_of).unwrap_or_default();
+        let values = hir.as_ref().and_then(values_of);
+        Ok(Self {
+            source: source.into(),
+            ignore_case,
+            anywhere: true,
+            prefixes: prefixes.into(),
+            values: values.map(|values| values.into_iter().filter(|v| test(v)).collect()),
+            test,
+            shape: PatternShape::Other,
+        })
+    }
+
+    /// Compiles a pattern of SQL's `LIKE`: `%` stands for any text, `_` for any character, `\\` takes the meaning from what follows.
+    ///
+    /// # Errors
+    /// When it is too long to be compiled.
+    pub fn like(pattern: &str, ignore_case: bool) -> Result<Self, InvalidPattern> {
+        let mut regex = String::from("(?s)^");
+        let mut chars = pattern.chars();
+        let literal = |regex: &mut String, c: char| {
+            regex.push_str(&regex_syntax::escape(c.encode_utf8(&mut [0; 4])));
+        };
+        while let Some(c) = chars.next() {
+            match c {
+                '%' => regex.push_str(".*"),
+                '_' => regex.push('.'),
+                '\\' => literal(&mut regex, chars.next().unwrap_or('\\')),
+                c => literal(&mut regex, c),
+            }
+        }
+        regex.push('$');
+        // With an open end the texts that a value begins with suffice.
+        let regex = regex.strip_suffix(".*$").unwrap_or(&regex);
+        Self::search(regex, ignore_case)
     }
 
     /// The pattern as written, without the anchor.
@@ -205,7 +260,7 @@ fn values_of(hir: &Hir) -> Option<Vec<Box<str>>> {
 
 impl PartialEq for TagPattern {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source && self.ignore_case == other.ignore_case
+        self.cmp(other).is_eq()
     }
 }
 
@@ -215,6 +270,7 @@ impl Hash for TagPattern {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.source.hash(state);
         self.ignore_case.hash(state);
+        self.anywhere.hash(state);
     }
 }
 
@@ -226,14 +282,16 @@ impl PartialOrd for TagPattern {
 
 impl Ord for TagPattern {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (&self.source, self.ignore_case).cmp(&(&other.source, other.ignore_case))
+        let identity = |p: &Self| (p.source.clone(), p.ignore_case, p.anywhere);
+        identity(self).cmp(&identity(other))
     }
 }
 
 impl fmt::Debug for TagPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flag = if self.ignore_case { "i" } else { "" };
-        write!(f, "/^{}/{flag}", self.source)
+        let anchor = if self.anywhere { "" } else { "^" };
+        write!(f, "/{anchor}{}/{flag}", self.source)
     }
 }
 
@@ -251,6 +309,43 @@ mod tests {
             .iter()
             .map(|p| (p.text.to_string(), p.sufficient))
             .collect()
+    }
+
+    #[test]
+    fn like_takes_its_own_signs() {
+        let like = |source| TagPattern::like(source, false).expect("a valid pattern");
+        assert!(like("a.b%").matches("a.bc") && !like("a.b%").matches("axbc"));
+        assert!(like("%b").matches("a\nb") && !like("%b").matches("bc"));
+        assert!(like("a_c").matches("aéc") && !like("a_c").matches("ac"));
+        assert!(like("100\\%").matches("100%") && !like("100\\%").matches("100x"));
+        assert!(like("%\\").matches("a\\"));
+        let prefix = &like("api.%").prefixes()[0];
+        assert_eq!((&*prefix.text, prefix.sufficient), ("api.", true));
+        assert_eq!(like("x").values(), Some(&["x".into()][..]));
+        assert!(TagPattern::like("A%", true).expect("valid").matches("ab"));
+    }
+
+    #[test]
+    fn a_search_is_not_anchored() {
+        let search = |source| TagPattern::search(source, false).expect("a valid pattern");
+        assert!(search("bar").matches("foobar") && !search("^bar").matches("foobar"));
+        assert!(search("^fo+$").matches("foo") && !search("^fo+$").matches("foobar"));
+        assert_eq!(search("^foo").prefixes()[0].text, "foo".into());
+        assert!(search("foo").prefixes().is_empty());
+        let both: Vec<&str> = search("^(a|b)$")
+            .values()
+            .expect("few")
+            .iter()
+            .map(|v| &**v)
+            .collect();
+        assert_eq!(both, ["a", "b"]);
+        assert_ne!(search("foo"), pattern("foo"));
+        assert!(
+            TagPattern::search("FOO", true)
+                .expect("valid")
+                .matches("a foo")
+        );
+        assert!(TagPattern::search("(", false).is_err());
     }
 
     #[test]
