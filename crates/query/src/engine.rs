@@ -8,6 +8,7 @@ use datafusion::arrow::compute::concat_batches;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use hesper_model::TagQuery;
 use hesper_stack::{
     DataExpr, EvalContext, EvalState, ResultSet, TimeSeries, TimeSeriesExpr, data_result,
     evaluate_chunk,
@@ -23,7 +24,7 @@ use crate::notice::{Notice, resolution};
 use crate::plan::DataPlan;
 use crate::running::RunningQueries;
 use crate::tiers::{MissingPart, TierStats, TierUse, Tiers};
-use crate::turns::Turns;
+use crate::turns::{Turn, Turns};
 
 /// Series that may be consolidated one by one in a query whose consolidation and aggregation do not commute.
 const MAX_SERIES_ONE_BY_ONE: usize = 200_000;
@@ -129,6 +130,11 @@ impl QueryEngine {
         &self.limits
     }
 
+    /// How many partitions a scan has.
+    pub(crate) fn partitions(&self) -> usize {
+        self.partitions
+    }
+
     /// The queries under way.
     pub fn queries(&self) -> &RunningQueries {
         &self.queries
@@ -171,8 +177,7 @@ impl QueryEngine {
         options: QueryOptions<'_>,
     ) -> Result<Answer, QueryError> {
         let answer = tokio::time::timeout(self.limits.timeout, async {
-            let turn = self.turns.wait(options.caller).await;
-            let _turn = turn.map_err(|e| QueryError::Busy { waiting: e.limit })?;
+            let _turn = self.turn(options.caller).await?;
             self.answer(exprs, states, ctx, options).await
         });
         let answer = answer.await.unwrap_or_else(|_| {
@@ -180,21 +185,56 @@ impl QueryEngine {
                 millis: self.limits.timeout.as_millis(),
             })
         });
-        let counter = match &answer {
-            Ok(answer) => {
-                if !answer.missing.is_empty() {
+        let is_partial = answer.as_ref().is_ok_and(|a| !a.missing.is_empty());
+        self.count(answer.as_ref().err(), is_partial);
+        answer
+    }
+
+    /// Waits for a turn of a caller.
+    ///
+    /// # Errors
+    /// When too many wait.
+    pub(crate) async fn turn(&self, caller: &str) -> Result<Turn, QueryError> {
+        let turn = self.turns.wait(caller).await;
+        turn.map_err(|e| QueryError::Busy { waiting: e.limit })
+    }
+
+    /// Counts a request by how it ended.
+    pub(crate) fn count(&self, error: Option<&QueryError>, is_partial: bool) {
+        let counter = match error {
+            None => {
+                if is_partial {
                     self.stats.partial.fetch_add(1, Ordering::Relaxed);
                 }
                 &self.stats.answered
             }
-            Err(QueryError::Busy { .. }) => &self.stats.refused,
-            Err(_) => &self.stats.failed,
+            Some(QueryError::Busy { .. }) => &self.stats.refused,
+            Some(_) => &self.stats.failed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        answer
     }
 
-    async fn answer(
+    /// Refuses a query that narrows nothing down where more series match than such a query may touch.
+    ///
+    /// # Errors
+    /// [`QueryError::TooBroad`].
+    pub(crate) fn check_breadth(&self, query: &TagQuery) -> Result<(), QueryError> {
+        if query.narrows() {
+            return Ok(());
+        }
+        let series = self.tiers.hot.count_matching(query);
+        let limit = self.limits.max_broad_series;
+        match series > limit {
+            true => Err(QueryError::TooBroad { series, limit }),
+            false => Ok(()),
+        }
+    }
+
+    /// Answers expressions for one whose turn it is.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`], but for those of waiting.
+    pub(crate) async fn answer(
         &self,
         exprs: &[&TimeSeriesExpr],
         states: &mut [EvalState],
@@ -265,12 +305,8 @@ impl QueryEngine {
         ctx: &EvalContext,
         options: QueryOptions<'_>,
     ) -> Result<(Vec<TimeSeries>, ScanOutcome), QueryError> {
-        if !options.all && !expr.query.narrows() {
-            let series = self.tiers.hot.count_matching(&expr.query);
-            let limit = self.limits.max_broad_series;
-            if series > limit {
-                return Err(QueryError::TooBroad { series, limit });
-            }
+        if !options.all {
+            self.check_breadth(&expr.query)?;
         }
         let Physical { plan, scan, root } = self.plan(expr, ctx)?;
         let batches = collect(root, self.context.clone())

@@ -4,7 +4,7 @@ use datafusion::error::DataFusionError;
 use hesper_stack::StackError;
 
 /// A query that cannot be answered.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum QueryError {
     /// The expression does not fit its series, or cannot be read.
     #[error(transparent)]
@@ -47,6 +47,20 @@ pub enum QueryError {
     /// A part of the data cannot be read, and the caller wants all or nothing.
     #[error("IOException: the answer would lack {0}")]
     Incomplete(String),
+    /// The SQL cannot be read, asks for what is not there or not allowed, or fails over its values.
+    #[error("SqlException: {0}")]
+    Sql(String),
+    /// The SQL would hold more in memory than all of SQL together may.
+    #[error(
+        "ResourcesExhaustedException: SQL may hold {limit} bytes in memory, and this query needs more ({cause}); ask for fewer series, a shorter \
+         range or fewer groups, or raise --sql-memory"
+    )]
+    SqlMemory {
+        /// The limit, which all that run at the same time share.
+        limit: usize,
+        /// What asked for more.
+        cause: String,
+    },
     /// The plan failed: a defect of Hesper itself.
     #[error("QueryException: {0}")]
     Plan(String),
@@ -58,9 +72,27 @@ impl QueryError {
         match error.find_root() {
             DataFusionError::External(source) => match source.downcast_ref::<PlanError>() {
                 Some(PlanError::TooMuch(text)) => Self::TooMuch(text.clone()),
+                Some(PlanError::Told(error)) => error.clone(),
                 None => Self::Plan(source.to_string()),
             },
             other => Self::Plan(other.to_string()),
+        }
+    }
+
+    /// The error of a statement in SQL, of which the one who wrote it is told. `memory` is what SQL may hold.
+    pub(crate) fn from_sql(error: DataFusionError, memory: usize) -> Self {
+        match error.find_root() {
+            DataFusionError::External(_) | DataFusionError::Internal(_) => Self::from_plan(error),
+            DataFusionError::ResourcesExhausted(cause) => Self::SqlMemory {
+                limit: memory,
+                cause: cause.lines().next().unwrap_or_default().to_owned(),
+            },
+            DataFusionError::SQL(parse, _) => Self::Sql(parse.to_string()),
+            DataFusionError::Plan(text)
+            | DataFusionError::Execution(text)
+            | DataFusionError::NotImplemented(text) => Self::Sql(text.clone()),
+            DataFusionError::ArrowError(error, _) => Self::Sql(error.to_string()),
+            other => Self::Sql(other.strip_backtrace()),
         }
     }
 }
@@ -70,10 +102,18 @@ impl QueryError {
 pub(crate) enum PlanError {
     #[error("{0}")]
     TooMuch(String),
+    #[error(transparent)]
+    Told(QueryError),
 }
 
 impl From<PlanError> for DataFusionError {
     fn from(error: PlanError) -> Self {
         Self::External(Box::new(error))
+    }
+}
+
+impl From<QueryError> for PlanError {
+    fn from(error: QueryError) -> Self {
+        Self::Told(error)
     }
 }

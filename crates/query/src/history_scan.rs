@@ -9,6 +9,7 @@ mod rolled;
 mod row_groups;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,7 +21,7 @@ use hesper_hot::fold::WindowPart;
 use hesper_hot::groups::TooManyGroups;
 use hesper_hot::scan::{Overlay, PartialScan, ScanRequest};
 use hesper_model::tags::NAME;
-use hesper_model::{Block, Consolidation, SeriesId, Slot, TimeRange, Window};
+use hesper_model::{Block, Consolidation, SeriesId, Slot, TagQuery, TimeRange, Window};
 
 use crate::notice::Notice;
 use crate::tiers::{MissingPart, TierStats};
@@ -47,6 +48,8 @@ pub struct HistoryScan<'a> {
     pub consolidation: Consolidation,
     /// Number of shards of the store in memory.
     pub shards: u32,
+    /// Of which of them the series are wanted.
+    pub wanted: Range<u32>,
     /// By shard: the windows that memory answered for.
     pub complete: HashMap<u32, Vec<Window>>,
     /// What memory holds of the others.
@@ -228,23 +231,23 @@ impl HistoryScan<'_> {
     }
 
     fn may_hold_name(&self, file: &DataFile) -> bool {
-        let exact = self.request.query.exact_tags();
-        exact.get(NAME).is_none_or(|name| {
-            let name: &str = name;
-            file.min_name.as_str() <= name && name <= file.max_name.as_str()
-        })
+        may_hold_name(file, &self.request.query)
     }
 
+    /// True when memory answered for a window for all series that are wanted.
     fn answered_by_all(&self, window: Window) -> bool {
-        self.complete.len() == self.shards as usize
+        self.complete.len() == self.wanted.len()
             && self.complete.values().all(|ws| ws.contains(&window))
     }
 
+    /// True when nothing of the series is to be taken from history for a window: memory answered, or it is not wanted.
     fn answered(&self, id: SeriesId, window: Window) -> bool {
         let shard = id.shard(self.shards);
-        self.complete
-            .get(&shard)
-            .is_some_and(|ws| ws.contains(&window))
+        !self.wanted.contains(&shard)
+            || self
+                .complete
+                .get(&shard)
+                .is_some_and(|ws| ws.contains(&window))
     }
 }
 
@@ -274,6 +277,15 @@ impl HistoryOutcome {
             reason,
         });
     }
+}
+
+/// False when the names in a file rule out that any of its series matches.
+pub(crate) fn may_hold_name(file: &DataFile, query: &TagQuery) -> bool {
+    let exact = query.exact_tags();
+    exact.get(NAME).is_none_or(|name| {
+        let name: &str = name;
+        file.min_name.as_str() <= name && name <= file.max_name.as_str()
+    })
 }
 
 /// The windows that files of several sequences, or memory, hold something of.

@@ -244,6 +244,7 @@ impl Part {
                 request: &self.request,
                 consolidation: self.consolidation,
                 shards: self.tiers.hot.shards(),
+                wanted: 0..self.tiers.hot.shards(),
                 complete,
                 overlays,
                 cancelled: &self.cancelled,

@@ -20,6 +20,7 @@ pub mod merge;
 pub mod notice;
 pub mod plan;
 pub mod running;
+pub mod sql;
 pub mod tags;
 pub mod tiers;
 pub mod turns;

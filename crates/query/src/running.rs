@@ -111,6 +111,26 @@ impl RunningQueries {
         entry.is_some_and(|e| e.kill.send(true).is_ok())
     }
 
+    /// Lists a query until what is given back is dropped.
+    pub fn begin(&self, text: &str, caller: &str, now: Timestamp) -> Listed {
+        let (kill, killed) = watch::channel(false);
+        let entry = Entry {
+            text: text.chars().take(MAX_TEXT).collect(),
+            caller: caller.chars().take(MAX_TEXT).collect(),
+            began: now,
+            since: Instant::now(),
+            kill,
+        };
+        Listed {
+            state: self.state.clone(),
+            slow_after: self.slow_after,
+            id: self.add(entry),
+            killed,
+            outcome: "the caller went away".to_owned(),
+            stats: QueryStats::default(),
+        }
+    }
+
     /// Runs a query under its name. It can be ended meanwhile, which drops it.
     ///
     /// # Errors
@@ -122,31 +142,15 @@ impl RunningQueries {
         now: Timestamp,
         query: impl Future<Output = Result<T, QueryError>>,
     ) -> Result<T, QueryError> {
-        let (kill, mut killed) = watch::channel(false);
-        let entry = Entry {
-            text: text.chars().take(MAX_TEXT).collect(),
-            caller: caller.chars().take(MAX_TEXT).collect(),
-            began: now,
-            since: Instant::now(),
-            kill,
-        };
-        let mut listed = Listed {
-            queries: self,
-            id: self.add(entry),
-            outcome: "the caller went away".to_owned(),
-            stats: QueryStats::default(),
-        };
+        let mut listed = self.begin(text, caller, now);
         let answer = tokio::select! {
             biased;
-            _ = killed.wait_for(|kill| *kill) => Err(QueryError::Killed),
+            () = listed.killed() => Err(QueryError::Killed),
             answer = query => answer,
         };
         match &answer {
-            Ok(answer) => {
-                listed.outcome = "ok".to_owned();
-                listed.stats = answer.stats();
-            }
-            Err(error) => listed.outcome = error.to_string(),
+            Ok(answer) => listed.end("ok", answer.stats()),
+            Err(error) => listed.end(error.to_string(), QueryStats::default()),
         }
         answer
     }
@@ -172,21 +176,39 @@ impl Measured for crate::engine::Answer {
     }
 }
 
-/// Takes the query off the list at its end, however it ends.
-struct Listed<'a> {
-    queries: &'a RunningQueries,
+/// A query on the list. It is taken off when this is dropped, however it ends.
+pub struct Listed {
+    state: Arc<Mutex<State>>,
+    slow_after: Duration,
     id: u64,
+    killed: watch::Receiver<bool>,
     outcome: String,
     stats: QueryStats,
 }
 
-impl Drop for Listed<'_> {
+impl Listed {
+    /// Waits until somebody ends the query.
+    pub async fn killed(&mut self) {
+        if self.killed.wait_for(|kill| *kill).await.is_err() {
+            // It is no longer on the list, so that nobody can end it.
+            std::future::pending().await
+        }
+    }
+
+    /// Says how it ended, and what was looked at.
+    pub fn end(&mut self, outcome: impl Into<String>, stats: QueryStats) {
+        self.outcome = outcome.into();
+        self.stats = stats;
+    }
+}
+
+impl Drop for Listed {
     fn drop(&mut self) {
-        let mut state = self.queries.state.lock();
+        let mut state = self.state.lock();
         let Some(entry) = state.running.remove(&self.id) else {
             return;
         };
-        if entry.since.elapsed() < self.queries.slow_after {
+        if entry.since.elapsed() < self.slow_after {
             return;
         }
         let slow = SlowQuery {

@@ -132,7 +132,7 @@ struct Rows<'a> {
     layered: &'a mut Layered,
     /// The windows that `layered` holds of a series.
     windows: HashMap<SeriesId, Vec<Window>>,
-    /// By shard: the windows that memory answered for, and whether they are all.
+    /// By shard: the windows that memory answered for, and whether nothing is wanted beyond them.
     answered: Vec<(Vec<Window>, bool)>,
     gathered: Gathered,
     /// Of the row under way: the cells to take, and where the slots to take of each begin in `slots`; none when the cell is taken as a whole.
@@ -160,6 +160,9 @@ impl<'a> Rows<'a> {
             windows.entry(*id).or_default().push(*window);
         }
         let of_shard = |shard| {
+            if !scan.wanted.contains(&shard) {
+                return (Vec::new(), true);
+            }
             let complete = scan.complete.get(&shard).into_iter().flatten();
             let of_part = complete.filter(|w| !range.positions_in(**w).is_empty());
             let answered: Vec<Window> = of_part.copied().collect();

@@ -5,6 +5,7 @@ mod layouts;
 mod node;
 mod plain;
 mod rolled;
+mod sql;
 
 use hesper_model::{Slot, Timestamp};
 use hesper_query::QueryLimits;
@@ -76,6 +77,7 @@ async fn check(node: &Node, data: &Data) {
     }
     let (got, want) = tags_of(node, data).await;
     assert_eq!(got, want);
+    sql::check(node, data).await;
 }
 
 fn runtime() -> tokio::runtime::Runtime {
