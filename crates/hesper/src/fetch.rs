@@ -37,10 +37,15 @@ pub fn target(path: &str, params: &[(&str, &str)]) -> String {
 /// # Errors
 /// When the server cannot be reached or breaks off.
 pub async fn get(server: &str, target: &str) -> Result<Fetched, CommandError> {
-    request(server, Method::GET, target).await
+    request(server, Method::GET, target, Bytes::new()).await
 }
 
-async fn request(server: &str, method: Method, target: &str) -> Result<Fetched, CommandError> {
+async fn request(
+    server: &str,
+    method: Method,
+    target: &str,
+    body: Bytes,
+) -> Result<Fetched, CommandError> {
     let uri = format!("{}{target}", server.trim_end_matches('/'));
     let unreachable = |what: String| CommandError::Unreachable {
         uri: server.to_owned(),
@@ -49,7 +54,7 @@ async fn request(server: &str, method: Method, target: &str) -> Result<Fetched, 
     let request = Request::builder()
         .method(method)
         .uri(&uri)
-        .body(Full::<Bytes>::default())
+        .body(Full::new(body))
         .map_err(|e| unreachable(e.to_string()))?;
     let client = Client::builder(TokioExecutor::new()).build_http();
     let response = client.request(request).await.map_err(|e| {
@@ -79,7 +84,16 @@ pub async fn get_ok(server: &str, target: &str) -> Result<Fetched, CommandError>
 /// # Errors
 /// When the server cannot be reached, or with the message it refuses with.
 pub async fn delete_ok(server: &str, target: &str) -> Result<Fetched, CommandError> {
-    ok(request(server, Method::DELETE, target).await?)
+    ok(request(server, Method::DELETE, target, Bytes::new()).await?)
+}
+
+/// Posts a text to a target of a server, which must succeed.
+///
+/// # Errors
+/// When the server cannot be reached, or with the message it refuses with.
+pub async fn post_ok(server: &str, target: &str, text: &str) -> Result<Fetched, CommandError> {
+    let body = Bytes::from(text.to_owned());
+    ok(request(server, Method::POST, target, body).await?)
 }
 
 fn ok(fetched: Fetched) -> Result<Fetched, CommandError> {

@@ -1,6 +1,11 @@
-//! `hesper query`: asks a running node an expression and shows the answer in the terminal.
+//! `hesper query`: asks a running node an expression, or a statement in SQL, and shows the answer in the terminal.
 
 use std::fmt::Write;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamReader;
+use arrow::util::pretty::pretty_format_batches;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +17,11 @@ use crate::fetch::{self, DEFAULT_SERVER};
 #[derive(clap::Args)]
 pub struct QueryArgs {
     /// An expression in the stack language
-    expression: String,
+    #[arg(required_unless_present = "sql")]
+    expression: Option<String>,
+    /// A statement in SQL instead, such as "SELECT time, sum(value) FROM metrics WHERE name = 'requests' GROUP BY time"
+    #[arg(long, value_name = "STATEMENT", conflicts_with_all = ["expression", "start", "end", "step", "tz"])]
+    sql: Option<String>,
     /// The start: a time, or relative to the end (e-1h) or to now
     #[arg(
         long,
@@ -64,10 +73,47 @@ struct Answer {
 /// Asks and prints.
 ///
 /// # Errors
-/// When the node cannot be reached or refuses the expression.
+/// When the node cannot be reached or refuses what is asked.
 pub async fn query(args: QueryArgs) -> Result<(), CommandError> {
+    match (&args.sql, &args.expression) {
+        (Some(statement), _) => sql(&args, statement).await,
+        (None, Some(expression)) => lines(&args, expression).await,
+        (None, None) => unreachable!("one of them is required"),
+    }
+}
+
+/// Asks a statement and prints its rows.
+async fn sql(args: &QueryArgs, statement: &str) -> Result<(), CommandError> {
+    let format = match args.format {
+        Format::Table => "arrow",
+        Format::Json => "json",
+        Format::Csv => "csv",
+    };
+    let target = fetch::target("/api/v1/sql", &[("format", format)]);
+    let fetched = fetch::post_ok(&args.server, &target, statement).await?;
+    match args.format {
+        Format::Table => println!("{}", rows(&fetched.body)?),
+        Format::Json => println!("{}", String::from_utf8_lossy(&fetched.body)),
+        Format::Csv => print!("{}", String::from_utf8_lossy(&fetched.body)),
+    }
+    if let Some(notices) = fetched.headers.get("hesper-notices") {
+        eprintln!("notice: {}", String::from_utf8_lossy(notices.as_bytes()));
+    }
+    Ok(())
+}
+
+/// The rows of an answer in Arrow as a table.
+fn rows(body: &[u8]) -> Result<String, CommandError> {
+    let batches = StreamReader::try_new(body, None)
+        .and_then(|batches| batches.collect::<Result<Vec<RecordBatch>, ArrowError>>());
+    let table = batches.and_then(|batches| Ok(pretty_format_batches(&batches)?.to_string()));
+    table.map_err(|e| CommandError::Other(format!("the answer cannot be read: {e}")))
+}
+
+/// Asks an expression and prints its lines.
+async fn lines(args: &QueryArgs, expression: &str) -> Result<(), CommandError> {
     let mut params = vec![
-        ("q", args.expression.as_str()),
+        ("q", expression),
         ("s", &args.start),
         ("e", &args.end),
         ("tz", &args.tz),

@@ -86,6 +86,9 @@ pub struct Settings {
     /// Queries that wait for their turn; more are answered with 429 [default: 1024]
     #[arg(long, env = "HESPER_MAX_WAITING", value_name = "N")]
     pub max_waiting: Option<usize>,
+    /// The most that all statements in SQL together may hold in memory [default: 512MiB]
+    #[arg(long, env = "HESPER_SQL_MEMORY", value_name = "SIZE")]
+    pub sql_memory: Option<String>,
     /// The longest that a query may take [default: 60s]
     #[arg(long, env = "HESPER_QUERY_TIMEOUT", value_name = "DURATION")]
     pub query_timeout: Option<String>,
@@ -164,6 +167,7 @@ impl Settings {
             max_running: self.max_running.or(other.max_running),
             max_running_of_caller: self.max_running_of_caller.or(other.max_running_of_caller),
             max_waiting: self.max_waiting.or(other.max_waiting),
+            sql_memory: self.sql_memory.or(other.sql_memory),
             query_timeout: self.query_timeout.or(other.query_timeout),
             slow_query: self.slow_query.or(other.slow_query),
             self_metrics: self.self_metrics.or(other.self_metrics),
@@ -203,6 +207,8 @@ pub struct Config {
     pub validation: Limits,
     /// The limits of queries.
     pub query: QueryLimits,
+    /// What all statements in SQL together may hold in memory.
+    pub sql_memory_bytes: usize,
     /// The largest body of an HTTP request, unpacked.
     pub max_body_bytes: usize,
     /// Whether the node's own metrics are published into itself.
@@ -242,6 +248,13 @@ impl Config {
                 wrong("max-memory", &format!("a size such as 8GiB, not '{text}'"))
             })?,
         };
+        let sql_memory = settings.sql_memory.as_deref().unwrap_or("512MiB");
+        let sql_memory_bytes = byte_size::parse(sql_memory).ok_or_else(|| {
+            wrong(
+                "sql-memory",
+                &format!("a size such as 512MiB, not '{sql_memory}'"),
+            )
+        })?;
         let ingest = settings.ingest.unwrap_or_default();
         if let Some(limit) = ingest.series_limits.max_series {
             // Series that overflow may pass the limit by a tenth.
@@ -295,6 +308,7 @@ impl Config {
             store,
             validation,
             query,
+            sql_memory_bytes,
             max_body_bytes: settings.max_body_bytes.unwrap_or(64 << 20),
             self_metrics: settings.self_metrics.unwrap_or(true),
             rules: settings.rules,
@@ -366,6 +380,7 @@ impl Config {
                 self.query.max_running_of_caller.into(),
             ),
             ("max-waiting", self.query.max_waiting.into()),
+            ("sql-memory", self.sql_memory_bytes.into()),
             ("query-timeout-ms", millis(self.query.timeout)),
             ("slow-query-ms", millis(self.query.slow_after)),
             ("self-metrics", self.self_metrics.into()),

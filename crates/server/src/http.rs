@@ -20,6 +20,7 @@ pub mod prometheus;
 pub mod publish;
 pub mod queries;
 pub mod remote_write;
+pub mod sql;
 pub mod tags;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub fn routes(node: Arc<NodeState>) -> axum::Router {
         .route("/api/v1/data", delete(deletion::delete))
         .route("/api/v1/graph", get(graph::graph))
         .route("/api/v2/fetch", get(fetch::fetch))
+        .route("/api/v1/sql", get(sql::sql).post(sql::sql))
         .route("/lsp/metrics/{language}", get(lsp::open))
         .route("/api/v1/tags", get(tags::keys))
         .route("/api/v1/tags/{*key}", get(tags::values))
@@ -90,6 +92,7 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
         "/api/v4/update" | "/api/v1/write" => "POST",
         path if path.starts_with("/api/v1/publish") => "POST",
         "/api/v1/data" => "DELETE",
+        "/api/v1/sql" => "GET, POST",
         _ => "GET",
     };
     ApiError::new(

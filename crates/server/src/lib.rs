@@ -9,6 +9,7 @@ pub mod compaction;
 pub mod config;
 pub mod data_directory;
 pub mod error;
+pub mod flight_sql;
 pub mod grpc;
 pub mod http;
 pub mod maintenance;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_flight::flight_service_server::FlightServiceServer;
 use hesper_alert::{AlertRunner, RuleSet};
 use hesper_history::History;
 use hesper_history::HistoryOptions;
@@ -14,6 +15,7 @@ use hesper_hot::store::Recovery;
 use hesper_ingest::Router;
 use hesper_ingest::proto::ingest_server::IngestServer;
 use hesper_ingest::remote_write::RemoteWrite;
+use hesper_query::sql::SqlEngine;
 use hesper_query::{QueryEngine, Tiers};
 use hesper_stack::Vocabulary;
 use tokio::net::TcpListener;
@@ -24,6 +26,7 @@ use tonic::transport::Server;
 
 use crate::compaction::Compaction;
 use crate::data_directory::DataDirectory;
+use crate::flight_sql::FlightSql;
 use crate::grpc::{GrpcStats, IngestService};
 use crate::maintenance::Maintenance;
 use crate::self_observation::{NodeMetrics, observe};
@@ -55,6 +58,8 @@ pub struct NodeState {
     pub remote_write: RemoteWrite,
     /// The way out.
     pub engine: Arc<QueryEngine>,
+    /// The way out in SQL.
+    pub sql: Arc<SqlEngine>,
     /// The words of the language. They last as long as the process: language servers of connections hold on to them.
     pub vocabulary: &'static Vocabulary,
     /// The alert rules and how their alerts stand.
@@ -103,6 +108,9 @@ impl Node {
         let engine = Arc::new(QueryEngine::new(tiers, config.query.clone(), partitions));
         let vocabulary = config.vocabulary()?;
         let alerts = open_alerts(&directory, &config, engine.clone(), vocabulary)?;
+        let now = Arc::new(clock::now);
+        let sql = SqlEngine::new(engine.clone(), vocabulary, now, config.sql_memory_bytes);
+        let sql = Arc::new(sql.map_err(|e| ServerError::Config(e.to_string()))?);
         let listeners = (
             listen(config.http, "--http").await?,
             listen(config.grpc, "--grpc").await?,
@@ -117,6 +125,7 @@ impl Node {
             remote_write: RemoteWrite::new(router.clone(), config.ingest.remote_write.clone()),
             router,
             engine,
+            sql,
             alerts: Arc::new(alerts),
             maintenance: Maintenance::new(hot.clone(), history.clone()),
             compaction: Compaction::new(history.clone(), config.retention.clone()),
@@ -277,10 +286,14 @@ async fn serve_grpc(
         stopped.clone(),
     );
     let service = IngestServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let flight_sql =
+        FlightSql::new(state.sql.clone()).expect("what is said about the server is plain");
+    let flight_sql = FlightServiceServer::new(flight_sql);
     let incoming = TcpListenerStream::new(listener);
     let serving = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .add_service(service)
+        .add_service(flight_sql)
         .serve_with_incoming_shutdown(incoming, async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         });

@@ -20,9 +20,10 @@ const MAX_URI_CHARS: usize = 4096;
 const ENDPOINT: HeaderName = HeaderName::from_static("netflix-endpoint");
 
 /// Headers of answers that a page of another origin may read.
-const EXPOSED: [HeaderName; 5] = [
+const EXPOSED: [HeaderName; 6] = [
     ENDPOINT,
     HeaderName::from_static("x-nflx-atlas-next-offset"),
+    HeaderName::from_static("hesper-notices"),
     HeaderName::from_static("hesper-partial"),
     HeaderName::from_static("hesper-read"),
     header::RETRY_AFTER,
@@ -125,6 +126,7 @@ fn endpoint_of(path: &str) -> &'static str {
         "/metrics" => "metrics",
         "/api/v1/graph" => "graph",
         "/api/v2/fetch" => "fetch",
+        "/api/v1/sql" => "sql",
         "/api/v4/update" => "publish",
         "/api/v1/alerts" | "/api/v1/alerts/history" => "alerts",
         path if path.starts_with("/api/v1/publish") => "publish",

@@ -91,9 +91,11 @@ impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
         let status = match error {
             QueryError::Stack(error) => return error.into(),
-            QueryError::Step(_) | QueryError::TooMuch(_) | QueryError::TooBroad { .. } => {
-                StatusCode::BAD_REQUEST
-            }
+            QueryError::Step(_)
+            | QueryError::TooMuch(_)
+            | QueryError::TooBroad { .. }
+            | QueryError::Sql(_)
+            | QueryError::SqlMemory { .. } => StatusCode::BAD_REQUEST,
             // The client that asked is told; nginx's word for a request that was given up.
             QueryError::Killed => StatusCode::from_u16(499).expect("three digits"),
             QueryError::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
