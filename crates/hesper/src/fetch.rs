@@ -1,9 +1,11 @@
 //! Asking a node over HTTP.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use futures::{Stream, TryStreamExt};
+use http_body_util::{BodyDataStream, BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::header::HeaderMap;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
@@ -46,28 +48,41 @@ async fn request(
     target: &str,
     body: Bytes,
 ) -> Result<Fetched, CommandError> {
-    let uri = format!("{}{target}", server.trim_end_matches('/'));
-    let unreachable = |what: String| CommandError::Unreachable {
-        uri: server.to_owned(),
-        what,
-    };
-    let request = Request::builder()
-        .method(method)
-        .uri(&uri)
-        .body(Full::new(body))
-        .map_err(|e| unreachable(e.to_string()))?;
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let response = client.request(request).await.map_err(|e| {
-        let cause = std::error::Error::source(&e).map(ToString::to_string);
-        unreachable(cause.unwrap_or_else(|| e.to_string()))
-    })?;
-    let (parts, body) = response.into_parts();
+    let (parts, body) = send(server, method, target, body).await?.into_parts();
     let body = body.collect().await;
-    let body = body.map_err(|e| unreachable(e.to_string()))?.to_bytes();
+    let body = body
+        .map_err(|e| unreachable(server, e.to_string()))?
+        .to_bytes();
     Ok(Fetched {
         status: parts.status,
         headers: parts.headers,
         body,
+    })
+}
+
+fn unreachable(server: &str, what: String) -> CommandError {
+    CommandError::Unreachable {
+        uri: server.to_owned(),
+        what,
+    }
+}
+
+async fn send(
+    server: &str,
+    method: Method,
+    target: &str,
+    body: Bytes,
+) -> Result<Response<Incoming>, CommandError> {
+    let uri = format!("{}{target}", server.trim_end_matches('/'));
+    let request = Request::builder()
+        .method(method)
+        .uri(&uri)
+        .body(Full::new(body))
+        .map_err(|e| unreachable(server, e.to_string()))?;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    client.request(request).await.map_err(|e| {
+        let cause = std::error::Error::source(&e).map(ToString::to_string);
+        unreachable(server, cause.unwrap_or_else(|| e.to_string()))
     })
 }
 
@@ -94,6 +109,34 @@ pub async fn delete_ok(server: &str, target: &str) -> Result<Fetched, CommandErr
 pub async fn post_ok(server: &str, target: &str, text: &str) -> Result<Fetched, CommandError> {
     let body = Bytes::from(text.to_owned());
     ok(request(server, Method::POST, target, body).await?)
+}
+
+/// Posts a text to a target of a server, which must succeed; the answer comes in parts.
+///
+/// # Errors
+/// When the server cannot be reached, or with the message it refuses with; a part also when the server breaks off.
+pub async fn post_stream(
+    server: &str,
+    target: &str,
+    text: &str,
+) -> Result<impl Stream<Item = Result<Bytes, CommandError>> + Unpin + use<>, CommandError> {
+    let body = Bytes::from(text.to_owned());
+    let (parts, body) = send(server, Method::POST, target, body).await?.into_parts();
+    let server = server.to_owned();
+    let mut stream = BodyDataStream::new(body).map_err(move |e| unreachable(&server, e.to_string()));
+    if !parts.status.is_success() {
+        let mut body = Vec::new();
+        while let Some(part) = stream.try_next().await? {
+            body.extend_from_slice(&part);
+        }
+        let refused = ok(Fetched {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.into(),
+        });
+        return Err(refused.err().expect("it did not succeed"));
+    }
+    Ok(stream)
 }
 
 fn ok(fetched: Fetched) -> Result<Fetched, CommandError> {

@@ -6,6 +6,7 @@ mod cardinality;
 mod delete;
 mod demo;
 mod error;
+mod export;
 mod fetch;
 mod fsck;
 mod graph;
@@ -41,6 +42,8 @@ enum Command {
     Load(load::LoadArgs),
     /// Ask a running node an expression
     Query(query::QueryArgs),
+    /// Write datapoints to a file of Parquet, CSV or Arrow
+    Export(export::ExportArgs),
     /// Draw an expression, in the terminal or to a file
     Graph(graph::GraphArgs),
     /// List tag keys, or the values of a key
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
             Command::Serve(args) => serve::serve(*args).await,
             Command::Load(args) => load::load(args).await,
             Command::Query(args) => query::query(args).await,
+            Command::Export(args) => export::export(args).await,
             Command::Graph(args) => graph::graph(args).await,
             Command::Lsp(args) => lsp::lsp(args).await,
             Command::Tags(args) => tags::tags(args).await,

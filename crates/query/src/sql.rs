@@ -1,7 +1,7 @@
 //! SQL over the same data: DataFusion's planner over tables whose leaf reads memory and history as the leaf of the stack language does.
 //!
 //! ```text
-//! text ─ statement ─▶ DataFusion ─▶ SeriesScanExec   rows of the table `metrics` and of its roll-ups
+//! text ─ statement ─▶ DataFusion ─▶ SeriesScanExec   rows of the table `metrics`, of its roll-ups, and of series('query')
 //!                                 └ StackExec        rows of stack('expression', …)
 //! ```
 //!
@@ -16,6 +16,7 @@ mod keys;
 mod request;
 mod rows;
 mod scan;
+mod series_function;
 mod stack_function;
 mod stack_scan;
 mod statement;
@@ -49,6 +50,7 @@ use crate::turns::Turn;
 use catalog::{Catalog, Tables};
 use keys::{MAX_KEYS, TagKeys};
 use request::{About, SqlRequest};
+use series_function::SeriesFunction;
 use stack_function::StackFunction;
 
 /// Answers statements in SQL.
@@ -102,6 +104,7 @@ impl SqlEngine {
         context.register_catalog(CATALOG, Arc::new(Catalog(tables.clone())));
         let stack = StackFunction::new(engine.clone(), keys.clone(), vocabulary, clock.clone());
         context.register_udtf("stack", Arc::new(stack));
+        context.register_udtf("series", Arc::new(SeriesFunction::new(tables.clone())));
         Ok(Self {
             engine,
             context,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::Result;
+use hesper_model::TagQuery;
 
 use super::columns::Columns;
 use super::keys::TagKeys;
@@ -76,9 +77,34 @@ impl Tables {
 
     fn find(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
         let (_, cell_slots) = self.all().into_iter().find(|(n, _)| n == name)?;
+        Some(self.table_of(TagQuery::True, cell_slots))
+    }
+
+    /// The series that a query matches: their datapoints, or their cells of a resolution; `None` when there are no such cells.
+    pub fn matching(
+        &self,
+        query: TagQuery,
+        resolution: Option<&str>,
+    ) -> Option<Arc<dyn TableProvider>> {
+        let name = match resolution {
+            None => DATAPOINTS.to_owned(),
+            Some(resolution) => format!("{DATAPOINTS}_{resolution}"),
+        };
+        let (_, cell_slots) = self.all().into_iter().find(|(n, _)| *n == name)?;
+        Some(self.table_of(query, cell_slots))
+    }
+
+    /// The lengths of cells that there are tables of.
+    pub fn resolutions(&self) -> Vec<String> {
+        let all = self.all().into_iter().skip(1);
+        all.map(|(name, _)| name[DATAPOINTS.len() + 1..].to_owned())
+            .collect()
+    }
+
+    fn table_of(&self, query: TagQuery, cell_slots: u32) -> Arc<dyn TableProvider> {
         let columns = self.columns(cell_slots);
-        let table = SeriesTable::new(self.engine.clone(), columns, cell_slots);
-        Some(Arc::new(table))
+        let table = SeriesTable::new(self.engine.clone(), columns, query, cell_slots);
+        Arc::new(table)
     }
 }
 

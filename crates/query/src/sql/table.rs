@@ -10,6 +10,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use hesper_hot::fold::FoldOp;
+use hesper_model::TagQuery;
 
 use super::chunks::SeriesRequest;
 use super::columns::{Column, Columns};
@@ -21,16 +22,24 @@ use crate::engine::QueryEngine;
 pub struct SeriesTable {
     engine: Arc<QueryEngine>,
     columns: Columns,
+    /// The series that it has rows of.
+    query: TagQuery,
     /// Slots in a cell, 1 for datapoints.
     cell_slots: u32,
 }
 
 impl SeriesTable {
-    /// A table of an engine's series with these columns.
-    pub fn new(engine: Arc<QueryEngine>, columns: Columns, cell_slots: u32) -> Self {
+    /// A table of those of an engine's series that a query matches, with these columns.
+    pub fn new(
+        engine: Arc<QueryEngine>,
+        columns: Columns,
+        query: TagQuery,
+        cell_slots: u32,
+    ) -> Self {
         Self {
             engine,
             columns,
+            query,
             cell_slots,
         }
     }
@@ -73,7 +82,11 @@ impl TableProvider for SeriesTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let conditions = filters.iter();
         let conditions = conditions.filter_map(|f| Condition::of(f, &self.columns));
-        let condition = conditions.fold(Condition::ALL, Condition::and);
+        let of_table = Condition {
+            query: self.query.clone(),
+            ..Condition::ALL
+        };
+        let condition = conditions.fold(of_table, Condition::and);
         let columns = self.columns.project(projection);
         let mut ops: Vec<FoldOp> = columns.all().iter().filter_map(op).collect();
         if ops.is_empty() {
