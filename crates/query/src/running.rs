@@ -8,6 +8,8 @@ use hesper_model::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::watch;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::engine::QueryStats;
 use crate::error::QueryError;
@@ -136,10 +138,20 @@ impl RunningQueries {
             outcome: "the caller went away".to_owned(),
             stats: QueryStats::default(),
         };
+        let span = tracing::info_span!(
+            "query",
+            text,
+            caller,
+            outcome = Empty,
+            series = Empty,
+            blocks = Empty,
+            files = Empty,
+            rows = Empty,
+        );
         let answer = tokio::select! {
             biased;
             _ = killed.wait_for(|kill| *kill) => Err(QueryError::Killed),
-            answer = query => answer,
+            answer = query.instrument(span.clone()) => answer,
         };
         match &answer {
             Ok(answer) => {
@@ -148,6 +160,11 @@ impl RunningQueries {
             }
             Err(error) => listed.outcome = error.to_string(),
         }
+        span.record("outcome", &listed.outcome);
+        span.record("series", listed.stats.series);
+        span.record("blocks", listed.stats.blocks);
+        span.record("files", listed.stats.files);
+        span.record("rows", listed.stats.rows);
         answer
     }
 
