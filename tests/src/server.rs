@@ -83,7 +83,15 @@ impl Server {
     /// # Panics
     /// When it does not come up.
     pub async fn start(data_dir: &Path, flags: &[&str]) -> Self {
-        match Self::try_start(data_dir, flags).await {
+        Self::start_with(data_dir, flags, &[]).await
+    }
+
+    /// [`Self::start`] with more environment.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn start_with(data_dir: &Path, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        match Self::try_start_with(data_dir, flags, environment).await {
             Ok(server) => server,
             Err(text) => panic!("the node did not start: {text}"),
         }
@@ -97,11 +105,27 @@ impl Server {
     /// # Panics
     /// When the system does not run it.
     pub async fn try_start(data_dir: &Path, flags: &[&str]) -> Result<Self, String> {
+        Self::try_start_with(data_dir, flags, &[]).await
+    }
+
+    /// [`Self::try_start`] with more environment.
+    ///
+    /// # Errors
+    /// As [`Self::try_start`].
+    ///
+    /// # Panics
+    /// As [`Self::try_start`].
+    pub async fn try_start_with(
+        data_dir: &Path,
+        flags: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let mut child = Command::new(binary())
             .args(["serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
             .arg("--data-dir")
             .arg(data_dir)
             .args(flags)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use hesper_model::{Step, Timestamp};
 use hesper_query::QueryEngine;
 use parking_lot::RwLock;
+use tracing::Instrument;
 
 use crate::book::{Book, Transition};
 use crate::error::AlertError;
@@ -177,7 +178,9 @@ impl AlertRunner {
         let began = Instant::now();
         let in_error = |rule: &Rule| error_of(&self.known.read().book, rule).is_some();
         let evaluator = &mut evaluation.evaluator;
-        let outcomes = evaluator.evaluate(&self.rules, at, in_error).await;
+        let span = tracing::info_span!("alert rules", rules = self.rules.len(), at = at.millis());
+        let outcomes = evaluator.evaluate(&self.rules, at, in_error);
+        let outcomes = outcomes.instrument(span).await;
         let mut transitions = Vec::new();
         let mut errors = 0;
         {

@@ -100,7 +100,10 @@ pub async fn export(args: ExportArgs) -> Result<(), CommandError> {
     bar.finish_and_clear();
     let rows = file.rows();
     let bytes = file.finish()?;
-    println!("exported {rows} rows, {bytes} bytes, to {}", args.out.display());
+    println!(
+        "exported {rows} rows, {bytes} bytes, to {}",
+        args.out.display()
+    );
     Ok(())
 }
 

@@ -123,7 +123,8 @@ pub async fn post_stream(
     let body = Bytes::from(text.to_owned());
     let (parts, body) = send(server, Method::POST, target, body).await?.into_parts();
     let server = server.to_owned();
-    let mut stream = BodyDataStream::new(body).map_err(move |e| unreachable(&server, e.to_string()));
+    let mut stream =
+        BodyDataStream::new(body).map_err(move |e| unreachable(&server, e.to_string()));
     if !parts.status.is_success() {
         let mut body = Vec::new();
         while let Some(part) = stream.try_next().await? {

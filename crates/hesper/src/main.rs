@@ -15,11 +15,12 @@ mod lsp;
 mod query;
 mod serve;
 mod tags;
+mod tracing_output;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_output::TracingOutput;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -71,12 +72,6 @@ fn main() -> ExitCode {
         Command::Demo(_) => "warn,hesper_alert=error",
         _ => "warn",
     };
-    let filter = EnvFilter::try_from_env("HESPER_LOG");
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new(unless_given));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -88,6 +83,7 @@ fn main() -> ExitCode {
         }
     };
     let done = runtime.block_on(async {
+        let _output = TracingOutput::start(unless_given)?;
         match cli.command {
             Command::Demo(args) => demo::demo(args).await,
             Command::Serve(args) => serve::serve(*args).await,

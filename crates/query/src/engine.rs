@@ -13,6 +13,7 @@ use hesper_stack::{
     DataExpr, EvalContext, EvalState, ResultSet, TimeSeries, TimeSeriesExpr, data_result,
     evaluate_chunk,
 };
+use tracing::{Instrument, info_span};
 
 use crate::cells;
 use crate::consolidate::data_groups;
@@ -195,7 +196,8 @@ impl QueryEngine {
     /// # Errors
     /// When too many wait.
     pub(crate) async fn turn(&self, caller: &str) -> Result<Turn, QueryError> {
-        let turn = self.turns.wait(caller).await;
+        let turn = self.turns.wait(caller);
+        let turn = turn.instrument(info_span!("wait for a turn")).await;
         turn.map_err(|e| QueryError::Busy { waiting: e.limit })
     }
 
@@ -247,7 +249,10 @@ impl QueryEngine {
                 wanted.push(data);
             }
         }
-        let runs = wanted.iter().map(|expr| self.data(expr, ctx, options));
+        let runs = wanted.iter().map(|expr| {
+            let span = info_span!("data", expr = %expr);
+            self.data(expr, ctx, options).instrument(span)
+        });
         let found = futures::future::try_join_all(runs).await?;
         let mut answer = Answer::default();
         let mut tiers: BTreeMap<u32, TierStats> = BTreeMap::new();
@@ -278,6 +283,7 @@ impl QueryEngine {
             let parts: Vec<String> = answer.missing.iter().map(ToString::to_string).collect();
             return Err(QueryError::Incomplete(parts.join(", ")));
         }
+        let _evaluating = info_span!("evaluate").entered();
         let mut next = states.to_vec();
         for (expr, state) in exprs.iter().zip(&mut next) {
             answer

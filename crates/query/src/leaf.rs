@@ -21,6 +21,7 @@ use hashbrown::HashMap;
 use hesper_hot::scan::{Overlay, PartialScan, ScanRequest, ScanStats};
 use hesper_model::{Consolidation, Window};
 use parking_lot::Mutex;
+use tracing::Instrument;
 
 use crate::cells;
 use crate::error::PlanError;
@@ -172,8 +173,9 @@ impl ExecutionPlan for ScanExec {
                 armed: true,
             };
             let runtime = tokio::runtime::Handle::current();
+            let span = tracing::info_span!("scan", partition, shards = part.shards.len());
             // Folding keeps a core busy: it must not hold up the tasks that serve connections.
-            let scan = tokio::task::spawn_blocking(move || part.scan(&runtime));
+            let scan = tokio::task::spawn_blocking(move || span.in_scope(|| part.scan(&runtime)));
             let batch = scan
                 .await
                 .map_err(|e| DataFusionError::Internal(format!("the scan failed: {e}")))?;
@@ -249,7 +251,10 @@ impl Part {
                 overlays,
                 cancelled: &self.cancelled,
             };
-            let outcome = runtime.block_on(scan.run(&mut found)).map_err(too_many)?;
+            let run = scan
+                .run(&mut found)
+                .instrument(tracing::info_span!("history"));
+            let outcome = runtime.block_on(run).map_err(too_many)?;
             self.shared.lock().outcome.history = outcome;
         }
         self.check_wanted()?;

@@ -8,6 +8,8 @@ use hesper_model::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::watch;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::engine::QueryStats;
 use crate::error::QueryError;
@@ -128,6 +130,16 @@ impl RunningQueries {
             killed,
             outcome: "the caller went away".to_owned(),
             stats: QueryStats::default(),
+            span: tracing::info_span!(
+                "query",
+                text,
+                caller,
+                outcome = Empty,
+                series = Empty,
+                blocks = Empty,
+                files = Empty,
+                rows = Empty,
+            ),
         }
     }
 
@@ -143,10 +155,11 @@ impl RunningQueries {
         query: impl Future<Output = Result<T, QueryError>>,
     ) -> Result<T, QueryError> {
         let mut listed = self.begin(text, caller, now);
+        let span = listed.span();
         let answer = tokio::select! {
             biased;
             () = listed.killed() => Err(QueryError::Killed),
-            answer = query => answer,
+            answer = query.instrument(span) => answer,
         };
         match &answer {
             Ok(answer) => listed.end("ok", answer.stats()),
@@ -184,9 +197,15 @@ pub struct Listed {
     killed: watch::Receiver<bool>,
     outcome: String,
     stats: QueryStats,
+    span: Span,
 }
 
 impl Listed {
+    /// The span that the work for the query belongs into.
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
     /// Waits until somebody ends the query.
     pub async fn killed(&mut self) {
         if self.killed.wait_for(|kill| *kill).await.is_err() {
@@ -204,6 +223,11 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
+        self.span.record("outcome", &self.outcome);
+        self.span.record("series", self.stats.series);
+        self.span.record("blocks", self.stats.blocks);
+        self.span.record("files", self.stats.files);
+        self.span.record("rows", self.stats.rows);
         let mut state = self.state.lock();
         let Some(entry) = state.running.remove(&self.id) else {
             return;

@@ -39,6 +39,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use hesper_stack::Vocabulary;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 pub use catalog::{CATALOG, SCHEMA};
 pub use stack_function::Clock;
@@ -253,10 +254,11 @@ struct Guard {
 impl Guard {
     /// Waits for a part of the work, unless the query is ended before.
     async fn run<T>(&mut self, work: impl Future<Output = T>) -> Result<T, QueryError> {
+        let span = self.listed.span();
         tokio::select! {
             biased;
             () = self.listed.killed() => Err(QueryError::Killed),
-            done = tokio::time::timeout_at(self.deadline, work) => {
+            done = tokio::time::timeout_at(self.deadline, work.instrument(span)) => {
                 done.map_err(|_| QueryError::Timeout { millis: self.millis })
             }
         }

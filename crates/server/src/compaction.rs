@@ -8,6 +8,7 @@ use hesper_history::{History, HistoryError, Policy};
 use hesper_model::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::clock;
 
@@ -89,7 +90,8 @@ impl Compaction {
     /// Does all that is due.
     pub async fn once(&self, now: Timestamp) {
         loop {
-            match self.history.compact_due(now, &self.policy).await {
+            let work = self.history.compact_due(now, &self.policy);
+            match work.instrument(tracing::info_span!("compaction")).await {
                 Ok(None) => return,
                 Ok(Some(report)) => {
                     tracing::info!(?report, "compacted");

@@ -10,6 +10,7 @@ use hesper_hot::store::PendingFlush;
 use hesper_model::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::{ServerError, clock};
 
@@ -116,7 +117,8 @@ impl Maintenance {
         .await?;
         let count = flushes.len() as u64;
         for flush in flushes {
-            self.commit(flush).await?;
+            let span = tracing::info_span!("flush", windows = flush.windows.len());
+            self.commit(flush).instrument(span).await?;
         }
         let grown = self.hot.log().end().0 - self.checkpoint.load(Ordering::Relaxed);
         if count > 0 || grown > CHECKPOINT_BYTES {

@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer, ExposeHeaders};
+use tracing::Instrument;
 
 use super::params::Params;
 use crate::node::NodeState;
@@ -56,10 +57,21 @@ pub async fn observe(
     let route = route.and_then(|r| HeaderValue::from_str(r.as_str()).ok());
     let logged = tracing::enabled!(target: "access", tracing::Level::INFO)
         .then(|| (request.method().clone(), request.uri().clone()));
+    let span = tracing::info_span!(
+        "request",
+        otel.kind = "server",
+        otel.name = format!("{} {endpoint}", request.method()),
+        http.request.method = %request.method(),
+        url.path = request.uri().path(),
+        url.query = request.uri().query(),
+        http.response.status_code = tracing::field::Empty,
+        caller = &*caller,
+    );
     let mut response = match check_target(request.uri()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => next.run(request).instrument(span.clone()).await,
         Err(refused) => *refused,
     };
+    span.record("http.response.status_code", response.status().as_u16());
     if let Some(route) = route {
         response.headers_mut().insert(ENDPOINT, route);
     }
@@ -128,7 +140,11 @@ fn endpoint_of(path: &str) -> &'static str {
         "/api/v2/fetch" => "fetch",
         "/api/v1/sql" => "sql",
         "/api/v4/update" => "publish",
+        "/api/v1/write" => "remote-write",
+        "/api/v1/cardinality" => "cardinality",
+        "/api/v1/data" => "data",
         "/api/v1/alerts" | "/api/v1/alerts/history" => "alerts",
+        path if path.starts_with("/api/v1/queries") => "queries",
         path if path.starts_with("/api/v1/publish") => "publish",
         path if path.starts_with("/api/v1/tags") => "tags",
         path if path.starts_with("/api/v1/expr") => "expr",

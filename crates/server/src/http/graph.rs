@@ -87,7 +87,9 @@ async fn answer(
     let graph = request.evaluate(node, caller).await?;
     let target = uri.to_string();
     // Writing many lines takes its time, and so does drawing them.
-    let written = tokio::task::spawn_blocking(move || write(graph, format, &target)).await;
+    let span = tracing::info_span!("write", ?format);
+    let writing = move || span.in_scope(|| write(graph, format, &target));
+    let written = tokio::task::spawn_blocking(writing).await;
     written.expect("writing does not panic")
 }
 
