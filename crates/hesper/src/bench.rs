@@ -40,7 +40,7 @@ pub struct FleetArgs {
     /// Datapoints of each series, a minute apart
     #[arg(long, default_value_t = 360)]
     points: usize,
-    /// The time of the first datapoint, in seconds; by default the last datapoint is of now
+    /// The time of the first datapoint, in seconds; by default the last datapoint is of now, with --settle the last of a window that is over
     #[arg(long)]
     start: Option<i64>,
     /// Connections that publish at the same time
@@ -77,7 +77,7 @@ pub async fn bench(args: BenchArgs) -> Result<(), CommandError> {
         What::Query(args) => (args.fleet, Some(args.rounds)),
     };
     let directory = TemporaryDirectory::new(args.data_dir.clone())?;
-    let fleet = Fleet::new(args.series, args.points, args.start);
+    let fleet = Fleet::new(args.series, args.points, args.start, args.settle);
     println!(
         "fleet: {} series x {} points = {} datapoints",
         fleet.series(),

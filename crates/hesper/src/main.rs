@@ -1,5 +1,6 @@
 //! The binary `hesper`: one command a module. Everything it does is done by the crates below.
 
+mod allocator;
 mod backup;
 mod bench;
 mod cardinality;
@@ -18,12 +19,14 @@ mod tags;
 mod tracing_output;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_output::TracingOutput;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+/// A thread for blocking work that has had none for so long ends, and what its heap kept goes back. Work that comes every second goes from one
+/// idle thread to the next: much longer, and none of them would ever end.
+const IDLE_THREAD: Duration = Duration::from_secs(1);
 
 /// A distributed, dimensional time-series telemetry store
 #[derive(Parser)]
@@ -66,6 +69,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    allocator::use_small_pages();
     let cli = Cli::parse();
     let unless_given = match cli.command {
         // It tells of alerts by itself.
@@ -74,6 +78,8 @@ fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_park(allocator::give_back_at_times)
+        .thread_keep_alive(IDLE_THREAD)
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

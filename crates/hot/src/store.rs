@@ -126,6 +126,8 @@ pub struct HotStore {
     gone: AtomicUsize,
     /// Bytes held: counted now and then, and what has come since.
     memory: AtomicUsize,
+    /// What was found when they were counted.
+    counted: Mutex<MemoryStats>,
     log: Arc<Log>,
     /// Ends with the store.
     _committer: Option<Committer>,
@@ -346,6 +348,12 @@ impl HotStore {
     /// Bytes held in memory, about: exact when [`Self::due`] or [`Self::evict`] was called last, and what has come since reckoned.
     pub fn memory_bytes(&self) -> usize {
         self.memory.load(Ordering::Relaxed) + self.log.waiting_bytes()
+    }
+
+    /// What was held in memory when it was last counted: by [`Self::due`] or [`Self::evict`], so about every second where a store is
+    /// maintained.
+    pub fn counted_memory(&self) -> MemoryStats {
+        *self.counted.lock()
     }
 
     /// True while the series of a handle is known. One that was let go has to be resolved again.

@@ -1,5 +1,7 @@
 //! A native connection: its tables of strings and series, and the batches that refer to them.
 
+mod definitions;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,6 +15,7 @@ use crate::place::{Place, Unplaced};
 use crate::proto;
 use crate::router::{ATTEMPTS, IngestError, Router};
 use crate::stats::Reason;
+use definitions::Definitions;
 
 /// More datapoints in one batch are refused.
 pub const MAX_BATCH_DATAPOINTS: usize = 200_000;
@@ -34,7 +37,10 @@ pub struct Connection {
     router: Arc<Router>,
     client: ClientId,
     symbols: Vec<Arc<str>>,
-    series: Vec<Series>,
+    /// By number: where the datapoints of a series go.
+    places: Vec<Result<Place, Box<Refused>>>,
+    /// By number: its tags.
+    definitions: Definitions,
     /// The references of the batch before.
     refs: Vec<u32>,
     batch: Batch,
@@ -42,12 +48,6 @@ pub struct Connection {
     scratch: Vec<u8>,
     /// When a series that was refused is to be looked at again, if any is.
     look_again: Option<Timestamp>,
-}
-
-/// A series of the connection's table.
-struct Series {
-    tags: Tags,
-    place: Result<Place, Refused>,
 }
 
 struct Refused {
@@ -101,7 +101,8 @@ impl Connection {
             router,
             client,
             symbols: Vec::new(),
-            series: Vec::new(),
+            places: Vec::new(),
+            definitions: Definitions::default(),
             refs: Vec::new(),
             tally: Tally::default(),
             scratch: Vec::new(),
@@ -137,19 +138,21 @@ impl Connection {
             false => Ok(()),
         };
         room(self.symbols.len(), batch.symbols.len())?;
-        room(self.series.len(), batch.series.len())?;
+        room(self.places.len(), batch.series.len())?;
         self.symbols
             .extend(batch.symbols.drain(..).map(Arc::<str>::from));
         for series in std::mem::take(&mut batch.series) {
-            let tags = self.tags_of(&series)?;
+            let tags = self.tags_of(&series.tags)?;
             let place = self.place_of(&tags, now)?;
-            self.series.push(Series { tags, place });
+            self.places.push(place);
+            self.definitions.push(&series.tags);
         }
         Ok(())
     }
 
-    fn tags_of(&self, series: &proto::Series) -> Result<Tags, IngestError> {
-        let (pairs, rest) = series.tags.as_chunks::<2>();
+    /// The tags of a definition.
+    fn tags_of(&self, definition: &[u32]) -> Result<Tags, IngestError> {
+        let (pairs, rest) = definition.as_chunks::<2>();
         if !rest.is_empty() {
             return Err(unreadable("a series has a key without a value".to_owned()));
         }
@@ -169,7 +172,7 @@ impl Connection {
         &mut self,
         tags: &Tags,
         now: Timestamp,
-    ) -> Result<Result<Place, Refused>, IngestError> {
+    ) -> Result<Result<Place, Box<Refused>>, IngestError> {
         // The age is that of the datapoints, checked with each batch.
         let placed = match self.router.check(tags, now, now) {
             Ok(()) => self.router.place(tags, now),
@@ -181,7 +184,7 @@ impl Connection {
                 let refused = Refused::new(reason, message, now);
                 let sooner = self.look_again.into_iter().chain(refused.until).min();
                 self.look_again = sooner;
-                Ok(Err(refused))
+                Ok(Err(Box::new(refused)))
             }
             Err(Unplaced::Store(e)) => Err(IngestError::Store(e)),
         }
@@ -193,21 +196,24 @@ impl Connection {
             return Ok(());
         }
         self.look_again = None;
-        for number in 0..self.series.len() {
-            let Err(Refused {
-                until: Some(until), ..
-            }) = &self.series[number].place
-            else {
+        for number in 0..self.places.len() {
+            let refused = self.places[number].as_ref().err();
+            let Some(until) = refused.and_then(|r| r.until) else {
                 continue;
             };
-            let until = *until;
             if until > now {
                 self.look_again = self.look_again.into_iter().chain([until]).min();
                 continue;
             }
-            let tags = self.series[number].tags.clone();
-            self.series[number].place = self.place_of(&tags, now)?;
+            self.place_again(number, now)?;
         }
+        Ok(())
+    }
+
+    /// Finds the place of a series of the table anew.
+    fn place_again(&mut self, number: usize, now: Timestamp) -> Result<(), IngestError> {
+        let tags = self.tags_of(&self.definitions.get(number))?;
+        self.places[number] = self.place_of(&tags, now)?;
         Ok(())
     }
 
@@ -238,7 +244,7 @@ impl Connection {
             self.batch.begin(Some(time));
             self.tally.clear();
             for (&number, &value) in self.refs.iter().zip(&batch.values) {
-                let Some(series) = self.series.get(number as usize) else {
+                let Some(place) = self.places.get(number as usize) else {
                     rejects.add(
                         number,
                         Reason::UnknownSeries,
@@ -246,7 +252,7 @@ impl Connection {
                     );
                     continue;
                 };
-                match (&series.place, &too_old) {
+                match (place, &too_old) {
                     (Err(refused), _) => rejects.add(number, refused.reason, &refused.message),
                     (_, Some(age)) => rejects.add(number, Reason::Rule(age.rule), &age.message),
                     (Ok(place), None) if !value.is_nan() => {
@@ -283,15 +289,11 @@ impl Connection {
     fn find_again(&mut self, now: Timestamp) -> Result<(), IngestError> {
         for i in 0..self.refs.len() {
             let number = self.refs[i] as usize;
-            let Some(series) = self.series.get(number) else {
-                continue;
-            };
             let is_live = |handle| self.router.store().is_live(handle);
-            if let Ok(place) = series.place
+            if let Some(Ok(place)) = self.places.get(number)
                 && !place.handles().all(is_live)
             {
-                let tags = series.tags.clone();
-                self.series[number].place = self.place_of(&tags, now)?;
+                self.place_again(number, now)?;
             }
         }
         Ok(())

@@ -138,10 +138,10 @@ pub fn observe(node: &Arc<NodeState>) {
     });
     gauge("hesper.store.series", "", |n| n.hot.series_count() as u64);
     gauge("hesper.store.bytes", "open", |n| {
-        n.hot.memory().open_bytes as u64
+        n.hot.counted_memory().open_bytes as u64
     });
     gauge("hesper.store.bytes", "sealed", |n| {
-        n.hot.memory().sealed_bytes as u64
+        n.hot.counted_memory().sealed_bytes as u64
     });
     count("hesper.log.bytes", "", |n| load(&n.hot.log().stats().bytes));
     count("hesper.log.commits", "", |n| {

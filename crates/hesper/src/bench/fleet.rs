@@ -3,6 +3,8 @@
 use std::f64::consts::PI;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hesper_model::BLOCK_SLOTS;
+
 /// Names of a node.
 const NAMES: usize = 40;
 /// Applications.
@@ -22,11 +24,15 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// So many series of so many points. Without a start, the last point is of now.
-    pub fn new(series: usize, points: usize, start_secs: Option<i64>) -> Self {
+    /// So many series of so many points. Without a start, the last point is of now; or, for a fleet of which all windows are to be
+    /// sealed, the last of a window that is over: the node's own metrics keep the one of now open.
+    pub fn new(series: usize, points: usize, start_secs: Option<i64>, over: bool) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |d| d.as_secs() as i64);
-        let start = start_secs.unwrap_or(now - points as i64 * STEP_SECS);
+        let mut end = now.map_or(0, |d| d.as_secs() as i64);
+        if over {
+            end -= end.rem_euclid(STEP_SECS * BLOCK_SLOTS as i64);
+        }
+        let start = start_secs.unwrap_or(end - (points as i64 - 1) * STEP_SECS);
         Self {
             series,
             points,
@@ -107,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_fleet_is_the_same_every_time() {
-        let fleet = Fleet::new(100, 10, Some(1_700_000_030));
+        let fleet = Fleet::new(100, 10, Some(1_700_000_030), false);
         assert_eq!(fleet.time_secs(0), 1_700_000_000 - 1_700_000_000 % 60);
         assert_eq!(fleet.value(4, 3), fleet.value(4, 3));
         assert_ne!(fleet.value(4, 3), fleet.value(4, 4));
@@ -115,6 +121,9 @@ mod tests {
         let tags = fleet.tags(47);
         assert_eq!(tags[0], ("name", "metric_07".to_owned()));
         assert_eq!(tags[5].1, format!("i-{:08x}", 2_654_435_761u64));
+        // Windows end at whole hours.
+        let over = Fleet::new(100, 60, None, true);
+        assert_eq!(over.time_secs(59) % 3600, 0);
         // A request rate is a whole number of requests a step.
         let count = fleet.value(4, 3) * 60.0;
         assert!((count - count.round()).abs() < 1e-9);

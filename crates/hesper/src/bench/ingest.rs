@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::FleetArgs;
 use super::fleet::Fleet;
-use super::process::NodeProcess;
+use super::process::{NodeProcess, Usage};
 use crate::error::CommandError;
 use crate::fetch;
 
@@ -18,6 +18,12 @@ const BATCH_SERIES: usize = 10_000;
 
 /// How long is waited for the last windows to be sealed.
 const SETTLE: Duration = Duration::from_secs(240);
+
+/// After that, the time in which it takes them to history and the threads that did so end.
+const REST: Duration = Duration::from_secs(15);
+
+/// The node's own series keep less than this open.
+const OWN_OPEN_BYTES: f64 = 2e6;
 
 /// Publishes the fleet and prints the figures.
 ///
@@ -44,7 +50,7 @@ pub async fn ingest(
     let style = "{wide_bar} {percent}% {human_pos} datapoints durable, {per_sec}";
     bar.set_style(ProgressStyle::with_template(style).expect("a valid template"));
     let began = Instant::now();
-    try_join_all(parts.into_iter().map(|part| part.publish(fleet, &bar))).await?;
+    let streams = try_join_all(parts.into_iter().map(|part| part.publish(fleet, &bar))).await?;
     let elapsed = began.elapsed().as_secs_f64();
     bar.finish_and_clear();
     let busy = node.usage();
@@ -59,10 +65,16 @@ pub async fn ingest(
         settle(node).await?;
     }
     let after = node.usage();
+    // What is remembered of connections counts too.
+    drop(streams);
     let per_datapoint = |bytes: u64| bytes as f64 / datapoints;
+    let held = gauge(node, "hesper_store_memory", "held").await?;
+    let grown = |of: fn(&Usage) -> u64| per_datapoint(of(&after).saturating_sub(of(&idle)));
     println!(
-        "memory: {:.2} bytes a datapoint resident above an idle node ({} MB, peak {} MB)",
-        per_datapoint(after.resident_bytes.saturating_sub(idle.resident_bytes)),
+        "memory: {:.2} bytes a datapoint resident above an idle node, of which {:.2} mirror files; {:.2} are accounted for ({} MB, peak {} MB)",
+        grown(|u| u.resident_bytes),
+        grown(|u| u.file_bytes),
+        per_datapoint(held as u64),
         after.resident_bytes >> 20,
         after.peak_bytes >> 20
     );
@@ -98,9 +110,13 @@ impl Part {
         Self { stream, batches }
     }
 
-    /// Publishes every point of the part and waits until all are durable.
-    async fn publish(self, fleet: &Fleet, bar: &ProgressBar) -> Result<(), CommandError> {
-        let (mut sender, mut acks) = (self.stream.sender, self.stream.acks);
+    /// Publishes every point of the part and waits until all are durable; gives the connection, which is still open.
+    async fn publish(self, fleet: &Fleet, bar: &ProgressBar) -> Result<BatchStream, CommandError> {
+        let BatchStream {
+            mut sender,
+            mut acks,
+            welcome,
+        } = self.stream;
         let batches = self.batches;
         let series: usize = batches.iter().map(|(_, refs)| refs.len()).sum();
         let total = series * fleet.points();
@@ -133,29 +149,49 @@ impl Part {
             Ok::<_, CommandError>(())
         };
         tokio::try_join!(sending, receiving)?;
-        Ok(())
+        Ok(BatchStream {
+            sender,
+            acks,
+            welcome,
+        })
     }
 }
 
-/// Waits until no window is open.
+/// The value of one of the node's own gauges; not a number when it has none.
+async fn gauge(node: &NodeProcess, name: &str, id: &str) -> Result<f64, CommandError> {
+    let metrics = fetch::get_ok(&node.http, "/metrics").await?;
+    let text = String::from_utf8_lossy(&metrics.body);
+    let id = format!("id=\"{id}\"");
+    let line = text
+        .lines()
+        .find(|l| l.starts_with(name) && l.contains(&id));
+    let value = line.and_then(|l| l.rsplit(' ').next()?.parse().ok());
+    Ok(value.unwrap_or(f64::NAN))
+}
+
+/// Waits until no window of the fleet is open.
+///
+/// # Errors
+/// When one stays open.
 async fn settle(node: &NodeProcess) -> Result<(), CommandError> {
     let began = Instant::now();
     let spinner = ProgressBar::new_spinner();
     spinner.set_message("waiting for the last window to be sealed");
     spinner.enable_steady_tick(Duration::from_millis(200));
-    while began.elapsed() < SETTLE {
-        let metrics = fetch::get_ok(&node.http, "/metrics").await?;
-        let text = String::from_utf8_lossy(&metrics.body).into_owned();
-        let open = text
-            .lines()
-            .find(|l| l.starts_with("hesper_store_bytes") && l.contains("id=\"open\""))
-            .and_then(|l| l.rsplit(' ').next()?.parse::<f64>().ok());
-        // The node's own few series keep a little open.
-        if open.is_some_and(|bytes| bytes < 8e6) {
+    loop {
+        let open = gauge(node, "hesper_store_bytes", "open").await?;
+        if open < OWN_OPEN_BYTES {
             break;
+        }
+        if began.elapsed() > SETTLE {
+            return Err(CommandError::Other(format!(
+                "{open} bytes of open columns are not sealed after {} s",
+                SETTLE.as_secs()
+            )));
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+    tokio::time::sleep(REST).await;
     spinner.finish_and_clear();
     Ok(())
 }

@@ -30,6 +30,8 @@ pub struct Usage {
     pub cpu_secs: f64,
     /// Memory in use, in bytes.
     pub resident_bytes: u64,
+    /// The part of it that mirrors files: the program itself above all. The system takes it back when it needs it.
+    pub file_bytes: u64,
     /// The most memory that was in use.
     pub peak_bytes: u64,
 }
@@ -88,6 +90,7 @@ impl NodeProcess {
         Usage {
             cpu_secs: (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / 100.0,
             resident_bytes: kilobytes(&status, "VmRSS:").unwrap_or(0) * 1024,
+            file_bytes: kilobytes(&status, "RssFile:").unwrap_or(0) * 1024,
             peak_bytes: kilobytes(&status, "VmHWM:").unwrap_or(0) * 1024,
         }
     }

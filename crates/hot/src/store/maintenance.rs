@@ -179,6 +179,7 @@ impl HotStore {
     pub(super) fn count_memory(&self) -> MemoryStats {
         let stats = self.memory();
         self.memory.store(stats.bytes() - stats.log_bytes, Relaxed);
+        *self.counted.lock() = stats;
         stats
     }
 

@@ -83,6 +83,7 @@ impl HotStore {
             feeds: AtomicUsize::new(feeds),
             gone: AtomicUsize::new(0),
             memory: AtomicUsize::new(0),
+            counted: Mutex::default(),
             _committer: commit.then(|| log.start_committer()),
             log,
             in_history: RwLock::new(in_history.windows),
