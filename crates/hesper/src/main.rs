@@ -6,6 +6,7 @@ mod cardinality;
 mod delete;
 mod demo;
 mod error;
+mod explain;
 mod fetch;
 mod fsck;
 mod graph;
@@ -41,6 +42,8 @@ enum Command {
     Load(load::LoadArgs),
     /// Ask a running node an expression
     Query(query::QueryArgs),
+    /// Tell what a running node does to answer an expression, and how long each stage takes
+    Explain(explain::ExplainArgs),
     /// Draw an expression, in the terminal or to a file
     Graph(graph::GraphArgs),
     /// List tag keys, or the values of a key
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
             Command::Serve(args) => serve::serve(*args).await,
             Command::Load(args) => load::load(args).await,
             Command::Query(args) => query::query(args).await,
+            Command::Explain(args) => explain::explain(args).await,
             Command::Graph(args) => graph::graph(args).await,
             Command::Lsp(args) => lsp::lsp(args).await,
             Command::Tags(args) => tags::tags(args).await,
