@@ -166,6 +166,19 @@ impl Server {
         })
     }
 
+    /// The most memory that it ever had, in bytes.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn peak_bytes(&self) -> u64 {
+        let pid = self.child.id().expect("it is running");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+        let status = status.expect("the system tells");
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
+        kilobytes.expect("a number") * 1024
+    }
+
     /// Kills it without a warning, as a power cut would.
     ///
     /// # Panics

@@ -4,7 +4,9 @@
 //! acknowledged count. The fleet is deterministic: names × nodes with eight tags, request rates, times, maxima and near-constant gauges.
 
 mod fleet;
+mod growth;
 mod ingest;
+mod plot;
 mod process;
 mod query;
 
@@ -29,6 +31,10 @@ enum What {
     Ingest(FleetArgs),
     /// Publish the fleet, then time the usual questions
     Query(QueryArgs),
+    /// Time how answers grow with series and with range, as CSV
+    Growth(growth::GrowthArgs),
+    /// Draw what `growth` has printed
+    Plot(plot::PlotArgs),
 }
 
 /// How large the fleet is, and where the node keeps it.
@@ -75,6 +81,8 @@ pub async fn bench(args: BenchArgs) -> Result<(), CommandError> {
     let (args, rounds) = match args.what {
         What::Ingest(args) => (args, None),
         What::Query(args) => (args.fleet, Some(args.rounds)),
+        What::Growth(args) => return growth::growth(args).await,
+        What::Plot(args) => return plot::plot(&args),
     };
     let directory = TemporaryDirectory::new(args.data_dir.clone())?;
     let fleet = Fleet::new(args.series, args.points, args.start, args.settle);
@@ -84,7 +92,7 @@ pub async fn bench(args: BenchArgs) -> Result<(), CommandError> {
         fleet.points(),
         fleet.datapoints()
     );
-    let node = NodeProcess::start(&directory.path).await?;
+    let node = NodeProcess::start(&directory.path, &[]).await?;
     let outcome = ingest::ingest(&node, &fleet, &args).await;
     let outcome = match (outcome, rounds) {
         (Ok(()), Some(rounds)) => query::query(&node, &fleet, rounds).await,

@@ -8,6 +8,7 @@ mod delete;
 mod demo;
 mod error;
 mod export;
+mod explain;
 mod fetch;
 mod fsck;
 mod graph;
@@ -48,6 +49,8 @@ enum Command {
     Query(query::QueryArgs),
     /// Write datapoints to a file of Parquet, CSV or Arrow
     Export(export::ExportArgs),
+    /// Tell what a running node does to answer an expression, and how long each stage takes
+    Explain(explain::ExplainArgs),
     /// Draw an expression, in the terminal or to a file
     Graph(graph::GraphArgs),
     /// List tag keys, or the values of a key
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
             Command::Load(args) => load::load(args).await,
             Command::Query(args) => query::query(args).await,
             Command::Export(args) => export::export(args).await,
+            Command::Explain(args) => explain::explain(args).await,
             Command::Graph(args) => graph::graph(args).await,
             Command::Lsp(args) => lsp::lsp(args).await,
             Command::Tags(args) => tags::tags(args).await,

@@ -16,6 +16,7 @@ pub mod manifest;
 mod merge;
 pub mod objects;
 pub mod orphans;
+pub mod page_cache;
 pub mod place;
 pub mod policy;
 pub mod read;

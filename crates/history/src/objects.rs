@@ -14,6 +14,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 use crate::HistoryError;
+use crate::page_cache::PageCache;
 
 /// How often and how fast a request is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub enum Created {
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
     retry: Retry,
+    pages: Option<Arc<PageCache>>,
 }
 
 /// True for what may go well the next time.
@@ -80,7 +82,20 @@ fn is_taken(error: &Error) -> bool {
 impl Objects {
     /// Requests to `store` are tried again as `retry` says.
     pub fn new(store: Arc<dyn ObjectStore>, retry: Retry) -> Self {
-        Self { store, retry }
+        Self {
+            store,
+            retry,
+            pages: None,
+        }
+    }
+
+    /// The same, with parts of objects kept. Only for objects that never change.
+    #[must_use]
+    pub fn with_pages(&self, pages: Arc<PageCache>) -> Self {
+        Self {
+            pages: Some(pages),
+            ..self.clone()
+        }
     }
 
     /// The store itself.
@@ -175,6 +190,27 @@ impl Objects {
         path: &Path,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, Error> {
+        let Some(pages) = &self.pages else {
+            return self.fetch_ranges(path, ranges).await;
+        };
+        let mut parts: Vec<Option<Bytes>> = ranges.iter().map(|r| pages.get(path, r)).collect();
+        let ranges = ranges.iter().zip(&parts);
+        let missing = ranges.filter(|(_, part)| part.is_none());
+        let missing: Vec<Range<u64>> = missing.map(|(range, _)| range.clone()).collect();
+        if !missing.is_empty() {
+            let fetched = self.fetch_ranges(path, &missing).await?;
+            let mut fetched = missing.iter().zip(fetched);
+            for part in parts.iter_mut().filter(|part| part.is_none()) {
+                let (range, bytes) = fetched.next().expect("one for each that is missing");
+                pages.insert(path, range, &bytes);
+                *part = Some(bytes);
+            }
+        }
+        Ok(parts.into_iter().flatten().collect())
+    }
+
+    /// In as few requests as the store thinks best: ranges that lie near each other are read as one.
+    async fn fetch_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
         self.tried(self.retry.read_attempts, || async {
             let parts = self.store.get_ranges(path, ranges).await?;
             let lengths = ranges.iter().map(|r| r.end - r.start);

@@ -25,6 +25,7 @@ use crate::encode::{self, EncodedFile};
 use crate::file_index::FileIndex;
 use crate::manifest::{DataFile, Manifest};
 use crate::objects::{Created, Objects, Retry};
+use crate::page_cache::PageCache;
 use crate::rollup::{self, CellValues, RollupCells};
 use crate::{HistoryError, read};
 
@@ -95,6 +96,8 @@ pub struct HistoryOptions {
     pub writer: String,
     /// Bounds the indexes of files that are kept.
     pub cache_bytes: u64,
+    /// Bounds the parts of files that are kept for queries.
+    pub page_bytes: u64,
     /// How requests to the object store are tried again.
     pub retry: Retry,
     /// The time of commits.
@@ -102,12 +105,13 @@ pub struct HistoryOptions {
 }
 
 impl HistoryOptions {
-    /// The defaults: 64 MB of indexes, the system's clock.
+    /// The defaults: 64 MB of indexes and as much of parts of files, the system's clock.
     pub fn new(step: Step, writer: String) -> Self {
         Self {
             step,
             writer,
             cache_bytes: 64 << 20,
+            page_bytes: 64 << 20,
             retry: Retry::default(),
             clock: Arc::new(|| Timestamp(chrono::Utc::now().timestamp_millis())),
         }
@@ -117,6 +121,9 @@ impl HistoryOptions {
 /// History, open.
 pub struct History {
     objects: Objects,
+    /// The same for queries, which read the same parts again and again.
+    kept: Objects,
+    pages: Arc<PageCache>,
     step: Step,
     writer: String,
     clock: Clock,
@@ -160,9 +167,12 @@ impl History {
         options: HistoryOptions,
     ) -> Result<Self, HistoryError> {
         let objects = Objects::new(store, options.retry);
+        let pages = Arc::new(PageCache::new(options.page_bytes));
         let now = (options.clock)();
         let manifest = load_manifest(&objects).await?;
         Ok(Self {
+            kept: objects.with_pages(pages.clone()),
+            pages,
             objects,
             step: options.step,
             writer: options.writer,
@@ -386,7 +396,7 @@ impl History {
         self.stats
             .rows_read
             .fetch_add(rows.len(), Ordering::Relaxed);
-        read::read_values(&self.objects, file, index, rows, row)
+        read::read_values(&self.kept, file, index, rows, row)
             .await
             .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
     }
@@ -406,9 +416,14 @@ impl History {
         self.stats
             .rows_read
             .fetch_add(rows.len(), Ordering::Relaxed);
-        rollup::read_rollup(&self.objects, file, index, rows, values, row)
+        rollup::read_rollup(&self.kept, file, index, rows, values, row)
             .await
             .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Bytes that are kept in memory, about: indexes of files, and parts of them.
+    pub fn kept_bytes(&self) -> (u64, u64) {
+        (self.indexes.weight(), self.pages.size_bytes())
     }
 
     /// Bytes of all files that count, and datapoints of those of raw data.

@@ -194,6 +194,11 @@ impl Accumulator {
         &self.presence[group * self.windows..][..self.windows]
     }
 
+    /// The cells and the masks of all groups, one after another.
+    pub fn into_parts(self) -> (Vec<f64>, Vec<u64>) {
+        (self.values, self.presence)
+    }
+
     /// Bytes held.
     pub fn size_bytes(&self) -> usize {
         8 * (self.values.capacity() + self.presence.capacity()) + self.gathering.size_bytes()
@@ -401,6 +406,18 @@ fn at_slots(mut mask: u64, mut change: impl FnMut(usize)) {
     }
 }
 
+/// Calls `gap` for each cell in which no series had data, where a cell is a slot; from the masks of a group.
+pub fn slots_without_data(layout: &CellLayout, presence: &[u64], mut gap: impl FnMut(usize)) {
+    let range = layout.range();
+    let origin = range.first.window().0;
+    for (mask, window) in presence.iter().zip(origin..) {
+        let positions = range.positions_in(Window(window));
+        let first = Window(window).first_slot().0 - range.first.0;
+        let missing = slot_mask(positions.start, positions.end) & !mask;
+        at_slots(missing, |position| gap((first + position as i64) as usize));
+    }
+}
+
 /// Number of slots of a cell in which any series had data, from the masks of a group.
 pub fn slots_with_data(layout: &CellLayout, presence: &[u64], cell: usize) -> usize {
     let m = layout.slots_per_cell as i64;
@@ -546,6 +563,17 @@ mod tests {
                 let both: Vec<_> = blocks.iter().map(|(g, w, b)| (g / 2, *w, *b)).collect();
                 prop_assert!(close(&expected(op, &layout, &both, 0), &held(&merged, 0)));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn gaps_are_the_cells_without_data(first in -70i64..130, presence in prop::collection::vec(any::<u64>(), 5)) {
+            let layout = CellLayout { first: Slot(first), cells: 200, slots_per_cell: 1 };
+            let mut gaps = Vec::new();
+            slots_without_data(&layout, &presence, |cell| gaps.push(cell));
+            let expected = (0..200).filter(|c| slots_with_data(&layout, &presence, *c) == 0);
+            prop_assert_eq!(gaps, expected.collect::<Vec<_>>());
         }
     }
 

@@ -52,7 +52,22 @@ pub struct ScanStats {
     pub series: u64,
     /// Blocks folded, open columns included.
     pub blocks: u64,
+    /// Bytes of them, about.
+    pub bytes: u64,
 }
+
+impl ScanStats {
+    fn note_blocks(&mut self, blocks: usize, bytes_of_block: usize) {
+        self.blocks += blocks as u64;
+        self.bytes += (blocks * bytes_of_block) as u64;
+    }
+}
+
+/// A group with its key, in two tables.
+const GROUP_BYTES: usize = 160;
+
+/// An overlay with its tags.
+const OVERLAY_BYTES: usize = size_of::<Overlay>() + 200;
 
 /// What the scan of one or several shards found.
 #[derive(Debug)]
@@ -79,6 +94,36 @@ impl PartialScan {
             overlays: Vec::new(),
             complete: HashMap::new(),
         }
+    }
+
+    /// Takes in what another scan found of the same request, but for what it found in memory.
+    ///
+    /// # Errors
+    /// When there are too many groups together.
+    pub fn absorb_groups(&mut self, mut other: Self) -> Result<(), TooManyGroups> {
+        let groups = other.groups.len();
+        // The last may have been made without a value.
+        other.acc.grow(groups);
+        let mut numbers = Vec::with_capacity(groups);
+        for group in 0..groups as u32 {
+            let number = self.groups.number(other.groups.key(group))?;
+            let lowest = other.groups.lowest(group);
+            self.groups.lowest_mut(number).merge(&lowest);
+            numbers.push(number);
+        }
+        self.acc.grow(self.groups.len());
+        for (group, number) in numbers.into_iter().enumerate() {
+            let (values, presence) = (other.acc.values(group), other.acc.presence(group));
+            self.acc.merge_group(number, values, presence);
+        }
+        Ok(())
+    }
+
+    /// Bytes held, about.
+    pub fn size_bytes(&self) -> usize {
+        self.acc.size_bytes()
+            + self.groups.len() * GROUP_BYTES
+            + self.overlays.len() * OVERLAY_BYTES
     }
 }
 
@@ -129,7 +174,7 @@ impl Shard {
             match (&held.open, &held.sealed) {
                 (Some(open), None) => {
                     open.fold(&mut found.acc, &part, &series);
-                    found.stats.blocks += series.len() as u64;
+                    found.stats.note_blocks(series.len(), size_of::<Block>());
                 }
                 (None, Some(blocks)) => sealed.push((part, blocks.clone())),
                 (Some(_), Some(_)) => {
@@ -137,7 +182,7 @@ impl Shard {
                         let block = held.block(*s, codec);
                         found.acc.fold_block(*group, &part, &block);
                     }
-                    found.stats.blocks += series.len() as u64;
+                    found.stats.note_blocks(series.len(), size_of::<Block>());
                 }
                 (None, None) => {}
             }
@@ -165,7 +210,8 @@ impl SealedWork {
                 }
             };
             blocks.fold(&mut found.acc, part, places, codec);
-            found.stats.blocks += places.len() as u64;
+            let of_block = blocks.size_bytes() / blocks.len().max(1);
+            found.stats.note_blocks(places.len(), of_block);
         }
     }
 }
@@ -187,8 +233,13 @@ fn assign(
     let matched = matched.iter().map(SeriesRef);
     match grouping {
         Grouping::One => {
+            // The same for all: looked up once.
+            let mut group = None;
             for s in matched {
-                let group = found.groups.number(&[])?;
+                let group = match group {
+                    Some(group) => group,
+                    None => *group.insert(found.groups.number(&[])?),
+                };
                 take(found, s, group);
             }
         }

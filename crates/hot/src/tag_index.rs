@@ -78,6 +78,11 @@ impl TagIndex {
         (self.keys.len(), values)
     }
 
+    /// Number of different values of a key.
+    pub fn value_count(&self, key: &str) -> usize {
+        self.keys.get(key).map_or(0, |index| index.values.len())
+    }
+
     /// Bytes held, about; the text of keys and values, which is shared, is not counted.
     pub fn size_bytes(&self) -> usize {
         let keys = self.keys.values();

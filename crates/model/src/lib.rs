@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod block;
+pub mod cores;
 pub mod data_source;
 pub mod invariant;
 pub mod pattern;

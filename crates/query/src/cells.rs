@@ -10,11 +10,13 @@
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, ListArray, ListBuilder, RecordBatch, StringBuilder,
-    UInt64Array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, Float64Array, ListArray, ListBuilder,
+    RecordBatch, StringArray, StringBuilder, UInt64Array,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef, UInt64Type};
+use datafusion::arrow::datatypes::{
+    ArrowNativeType, DataType, Field, Float64Type, Schema, SchemaRef, UInt64Type,
+};
 use datafusion::error::{DataFusionError, Result};
 use hesper_hot::fold::{Accumulator, FoldOp};
 use hesper_hot::groups::{GroupTable, LowestItems};
@@ -34,23 +36,23 @@ pub static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// The groups of an accumulator as a batch.
+/// The groups of an accumulator as a batch. Its cells are not copied.
 ///
 /// # Errors
 /// Never, unless Arrow refuses the arrays.
-pub fn to_batch(groups: &GroupTable, acc: &Accumulator) -> Result<RecordBatch> {
+pub fn to_batch(groups: &GroupTable, acc: Accumulator) -> Result<RecordBatch> {
     let n = groups.len();
     let mut keys = ListBuilder::new(StringBuilder::new()).with_field(element(DataType::Utf8));
-    let mut values = Vec::new();
-    let mut presence = Vec::new();
     for group in 0..n {
         for part in groups.key(group as u32) {
             keys.values().append_value(part);
         }
         keys.append(true);
-        values.extend_from_slice(acc.values(group));
-        presence.extend_from_slice(acc.presence(group));
     }
+    // Groups may have been made without a value since the accumulator grew last.
+    let mut acc = acc;
+    acc.grow(n);
+    let (values, presence) = acc.into_parts();
     let lowest = || (0..n).map(|g| groups.lowest(g as u32));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(keys.finish()),
@@ -82,26 +84,33 @@ fn even_lists(data_type: DataType, lists: usize, elements: ArrayRef) -> Result<L
     )?)
 }
 
-/// Adds the groups of a batch to an accumulator.
+/// Adds the groups of batches to an accumulator.
 ///
 /// # Errors
-/// When the batch is not of the schema, or there are too many groups.
-pub fn merge_batch(
-    batch: &RecordBatch,
+/// When a batch is not of the schema, or there are too many groups.
+pub fn merge_batches(
+    batches: &[RecordBatch],
     groups: &mut GroupTable,
     acc: &mut Accumulator,
     too_many: impl Fn(hesper_hot::groups::TooManyGroups) -> DataFusionError,
 ) -> Result<()> {
-    let columns = Columns::of(batch)?;
-    let mut numbers = Vec::with_capacity(batch.num_rows());
-    for row in 0..batch.num_rows() {
-        let number = groups.number(&columns.key(row)).map_err(&too_many)?;
-        groups.lowest_mut(number).merge(&columns.lowest(row));
-        numbers.push(number);
+    let mut numbered = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let columns = Columns::of(batch)?;
+        let mut numbers = Vec::with_capacity(batch.num_rows());
+        for row in 0..batch.num_rows() {
+            let number = groups.number(&columns.key(row)).map_err(&too_many)?;
+            groups.lowest_mut(number).merge(&columns.lowest(row));
+            numbers.push(number);
+        }
+        numbered.push((columns, numbers));
     }
+    // Once all are known: cells are not moved about.
     acc.grow(groups.len());
-    for (row, number) in numbers.into_iter().enumerate() {
-        acc.merge_group(number, columns.values(row), columns.presence(row));
+    for (columns, numbers) in &numbered {
+        for (row, number) in numbers.iter().enumerate() {
+            acc.merge_group(*number, columns.values(row), columns.presence(row));
+        }
     }
     Ok(())
 }
@@ -118,10 +127,31 @@ pub(crate) const fn neutral(op: FoldOp) -> f64 {
 /// The columns of a batch of partial aggregates.
 pub struct Columns<'a> {
     groups: &'a ListArray,
-    values: &'a ListArray,
-    presence: &'a ListArray,
+    texts: &'a StringArray,
+    values: Lists<'a, f64>,
+    presence: Lists<'a, u64>,
     rate_item: &'a UInt64Array,
     gauge_item: &'a UInt64Array,
+}
+
+/// A column of lists of numbers.
+struct Lists<'a, T> {
+    offsets: &'a [i32],
+    elements: &'a [T],
+}
+
+impl<'a, T: ArrowNativeType> Lists<'a, T> {
+    fn of<A: ArrowPrimitiveType<Native = T>>(column: &'a dyn Array) -> Self {
+        let lists: &ListArray = column.as_list();
+        Self {
+            offsets: lists.value_offsets(),
+            elements: lists.values().as_primitive::<A>().values(),
+        }
+    }
+
+    fn get(&self, row: usize) -> &'a [T] {
+        &self.elements[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    }
 }
 
 impl<'a> Columns<'a> {
@@ -136,10 +166,12 @@ impl<'a> Columns<'a> {
                 batch.schema()
             )));
         }
+        let groups: &ListArray = batch.column(0).as_list();
         Ok(Self {
-            groups: batch.column(0).as_list(),
-            values: batch.column(1).as_list(),
-            presence: batch.column(2).as_list(),
+            groups,
+            texts: groups.values().as_string(),
+            values: Lists::of::<Float64Type>(batch.column(1)),
+            presence: Lists::of::<UInt64Type>(batch.column(2)),
             rate_item: batch.column(3).as_primitive(),
             gauge_item: batch.column(4).as_primitive(),
         })
@@ -147,23 +179,19 @@ impl<'a> Columns<'a> {
 
     /// The identity of a group.
     pub fn key(&self, row: usize) -> Vec<Arc<str>> {
-        let parts = self.groups.value(row);
-        let parts = parts.as_string::<i32>();
-        parts.iter().flatten().map(Arc::from).collect()
+        let offsets = self.groups.value_offsets();
+        let parts = offsets[row] as usize..offsets[row + 1] as usize;
+        parts.map(|i| Arc::from(self.texts.value(i))).collect()
     }
 
     /// The cells of a group.
     pub fn values(&self, row: usize) -> &'a [f64] {
-        let offsets = self.values.value_offsets();
-        let elements = self.values.values().as_primitive::<Float64Type>();
-        &elements.values()[offsets[row] as usize..offsets[row + 1] as usize]
+        self.values.get(row)
     }
 
     /// The masks of a group.
     pub fn presence(&self, row: usize) -> &'a [u64] {
-        let offsets = self.presence.value_offsets();
-        let elements = self.presence.values().as_primitive::<UInt64Type>();
-        &elements.values()[offsets[row] as usize..offsets[row + 1] as usize]
+        self.presence.get(row)
     }
 
     /// The lowest item ids of a group.
@@ -201,15 +229,14 @@ mod tests {
             block.0[3] = 1.5 + i as f64;
             acc.fold_block(number, &part, &block);
         }
-        let batch = to_batch(&groups, &acc).expect("a batch");
+        let batch = to_batch(&groups, acc).expect("a batch");
         let mut twice = GroupTable::new(10);
         let mut sum = Accumulator::new(FoldOp::Sum, layout);
-        for _ in 0..2 {
-            merge_batch(&batch, &mut twice, &mut sum, |e| {
-                DataFusionError::Internal(e.to_string())
-            })
-            .expect("merged");
-        }
+        let batches = [batch.clone(), batch];
+        merge_batches(&batches, &mut twice, &mut sum, |e| {
+            DataFusionError::Internal(e.to_string())
+        })
+        .expect("merged");
         assert_eq!(twice.len(), 2);
         assert_eq!(twice.key(1), ["b".into(), "x".into()]);
         assert_eq!(twice.lowest(1).gauge, Some(1));
@@ -226,7 +253,7 @@ mod tests {
             slots_per_cell: 1,
         };
         let acc = Accumulator::new(FoldOp::Max, layout);
-        let batch = to_batch(&GroupTable::new(1), &acc).expect("a batch");
+        let batch = to_batch(&GroupTable::new(1), acc).expect("a batch");
         assert_eq!(batch.num_rows(), 0);
     }
 }

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
-use hesper_hot::fold::{Accumulator, CellLayout, slots_with_data};
+use hesper_hot::fold::{Accumulator, CellLayout, slots_with_data, slots_without_data};
 use hesper_hot::groups::{GroupTable, Grouping, TooManyGroups};
+use hesper_model::cores::in_parts;
 use hesper_model::{DataSource, Tags};
 use hesper_stack::DataGroup;
 
 use crate::cells::{Columns, neutral};
 use crate::plan::{DataPlan, Divide, Regroup};
+
+/// Values that are worth a core of their own.
+const PARALLEL_VALUES: usize = 100_000;
 
 /// The groups of a data expression, from the batch that its plan gave.
 ///
@@ -25,17 +29,16 @@ pub fn data_groups(
     let columns = Columns::of(batch)?;
     let layout = &plan.scan.layout;
     let Some(regroup) = &plan.regroup else {
-        return Ok((0..batch.num_rows())
-            .map(|row| {
-                let gauge = columns.lowest(row).is_gauge();
-                let (values, presence) = (columns.values(row), columns.presence(row));
-                DataGroup {
-                    tags: group_tags(&plan.scan.grouping, &columns.key(row)),
-                    source: source(gauge),
-                    values: finish(layout, plan.divide, gauge, values, presence),
-                }
-            })
-            .collect());
+        let group = |row: usize| {
+            let gauge = columns.lowest(row).is_gauge();
+            let (values, presence) = (columns.values(row), columns.presence(row));
+            DataGroup {
+                tags: group_tags(&plan.scan.grouping, &columns.key(row)),
+                source: source(gauge),
+                values: finish(layout, plan.divide, gauge, values, presence),
+            }
+        };
+        return Ok(all_groups(batch.num_rows(), layout, group));
     };
     let limit = match regroup.grouping {
         Grouping::One => 1,
@@ -43,17 +46,27 @@ pub fn data_groups(
     };
     let (groups, acc) =
         regrouped(regroup, layout, &columns, batch.num_rows(), limit).map_err(too_many)?;
-    Ok((0..groups.len())
-        .map(|group| {
-            let gauge = groups.lowest(group as u32).is_gauge();
-            let (values, presence) = (acc.values(group), acc.presence(group));
-            DataGroup {
-                tags: group_tags(&regroup.grouping, groups.key(group as u32)),
-                source: source(gauge),
-                values: finish(layout, plan.divide, gauge, values, presence),
-            }
-        })
-        .collect())
+    Ok(all_groups(groups.len(), layout, |group| {
+        let gauge = groups.lowest(group as u32).is_gauge();
+        let (values, presence) = (acc.values(group), acc.presence(group));
+        DataGroup {
+            tags: group_tags(&regroup.grouping, groups.key(group as u32)),
+            source: source(gauge),
+            values: finish(layout, plan.divide, gauge, values, presence),
+        }
+    }))
+}
+
+/// Makes all groups, on all cores when they are many.
+fn all_groups(
+    groups: usize,
+    layout: &CellLayout,
+    group: impl Fn(usize) -> DataGroup + Sync,
+) -> Vec<DataGroup> {
+    let parts = in_parts(groups, PARALLEL_VALUES / layout.cells.max(1), |part| {
+        part.map(&group).collect::<Vec<_>>()
+    });
+    parts.into_iter().flatten().collect()
 }
 
 fn source(gauge: bool) -> DataSource {
@@ -130,6 +143,11 @@ fn finish(
     values: &[f64],
     presence: &[u64],
 ) -> Vec<f64> {
+    if layout.slots_per_cell == 1 {
+        let mut finished = values.to_vec();
+        slots_without_data(layout, presence, |cell| finished[cell] = f64::NAN);
+        return finished;
+    }
     let m = layout.slots_per_cell as f64;
     let cells = values.iter().enumerate();
     cells

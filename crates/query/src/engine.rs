@@ -1,20 +1,26 @@
 //! The engine: runs the data expressions of a request, each once, and evaluates the language over what they found.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
+use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::{StreamExt, TryStreamExt, stream};
 use hesper_model::TagQuery;
 use hesper_stack::{
-    DataExpr, EvalContext, EvalState, ResultSet, TimeSeries, TimeSeriesExpr, data_result,
-    evaluate_chunk,
+    DataExpr, EvalContext, EvalState, ResultSet, StackError, TimeSeries, TimeSeriesExpr,
+    data_result, evaluate_chunk, evaluate_chunk_last,
 };
 use tracing::{Instrument, info_span};
 
+use crate::aside;
+use crate::budget::{Budget, MemoryOfQueries};
 use crate::cells;
 use crate::consolidate::data_groups;
 use crate::error::{PlanError, QueryError};
@@ -27,8 +33,11 @@ use crate::running::RunningQueries;
 use crate::tiers::{MissingPart, TierStats, TierUse, Tiers};
 use crate::turns::{Turn, Turns};
 
-/// Series that may be consolidated one by one in a query whose consolidation and aggregation do not commute.
-const MAX_SERIES_ONE_BY_ONE: usize = 200_000;
+/// Data expressions of a query that are run at the same time, when nobody waits for his turn.
+const AT_ONCE: usize = 4;
+
+/// Values that are not computed with on a task that serves connections.
+const LARGE_VALUES: usize = 20_000;
 
 /// How a caller wants its queries answered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,14 +57,40 @@ pub struct QueryStats {
     pub series: u64,
     /// Blocks folded in memory.
     pub blocks: u64,
+    /// Bytes of them, about.
+    pub block_bytes: u64,
     /// History files read.
     pub files: u64,
     /// History rows read.
     pub rows: u64,
+    /// Bytes of history read, about.
+    pub row_bytes: u64,
     /// Lines that the data expressions gave.
     pub lines: u64,
     /// Datapoints in them.
     pub datapoints: u64,
+}
+
+/// How long the stages of an answer took. Those of several data expressions are added up, though they may run at the same time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// Until it was the caller's turn.
+    pub waited: Duration,
+    /// Matching, grouping and folding in memory.
+    pub memory: Duration,
+    /// Reading and folding history.
+    pub history: Duration,
+    /// Bringing together what the partitions found.
+    pub merged: Duration,
+    /// The language.
+    pub evaluated: Duration,
+}
+
+/// What is held until an answer is made use of: the turn, so that no other query takes it meanwhile, and the memory.
+#[derive(Debug)]
+pub struct HeldByAnswer {
+    _turn: Turn,
+    _budget: Arc<Budget>,
 }
 
 /// The answer to a request.
@@ -71,6 +106,10 @@ pub struct Answer {
     pub stats: QueryStats,
     /// The resolutions of history that were looked at, the finest first.
     pub tiers: Vec<TierUse>,
+    /// How long it took.
+    pub times: StageTimes,
+    /// To be dropped when the results are made use of.
+    pub held: Option<Arc<HeldByAnswer>>,
 }
 
 /// Counters of the engine since it was made.
@@ -84,6 +123,13 @@ pub struct EngineStats {
     pub refused: AtomicU64,
     /// Answers that lacked a part.
     pub partial: AtomicU64,
+}
+
+/// What a data expression gave.
+struct Found {
+    series: Vec<TimeSeries>,
+    outcome: ScanOutcome,
+    merged: Duration,
 }
 
 /// The plan of a data expression, ready to run.
@@ -101,6 +147,7 @@ pub struct QueryEngine {
     context: Arc<TaskContext>,
     partitions: usize,
     turns: Turns,
+    memory: Arc<MemoryOfQueries>,
     queries: RunningQueries,
     stats: EngineStats,
 }
@@ -113,6 +160,7 @@ impl QueryEngine {
         Self {
             tiers,
             turns: Turns::new(limits.turns()),
+            memory: Arc::default(),
             queries: RunningQueries::new(limits.slow_after),
             limits: Arc::new(limits),
             context: SessionContext::new_with_config(config).task_ctx(),
@@ -146,6 +194,11 @@ impl QueryEngine {
         self.turns.counts()
     }
 
+    /// Bytes that the queries under way hold, about.
+    pub fn held_bytes(&self) -> u64 {
+        self.memory.held_bytes()
+    }
+
     /// The counters.
     pub fn stats(&self) -> &EngineStats {
         &self.stats
@@ -177,18 +230,28 @@ impl QueryEngine {
         ctx: &EvalContext,
         options: QueryOptions<'_>,
     ) -> Result<Answer, QueryError> {
+        let began = Instant::now();
         let answer = tokio::time::timeout(self.limits.timeout, async {
-            let _turn = self.turn(options.caller).await?;
-            self.answer(exprs, states, ctx, options).await
+            let turn = self.turn(options.caller).await?;
+            let waited = began.elapsed();
+            let budget = self.budget();
+            let mut answer = self.answer(exprs, states, ctx, options, &budget).await?;
+            answer.times.waited = waited;
+            answer.held = Some(Arc::new(HeldByAnswer {
+                _turn: turn,
+                _budget: budget,
+            }));
+            Ok(answer)
         });
-        let answer = answer.await.unwrap_or_else(|_| {
-            Err(QueryError::Timeout {
-                millis: self.limits.timeout.as_millis(),
-            })
-        });
+        let answer = answer.await.unwrap_or_else(|_| Err(self.timeout()));
         let is_partial = answer.as_ref().is_ok_and(|a| !a.missing.is_empty());
         self.count(answer.as_ref().err(), is_partial);
         answer
+    }
+
+    /// A budget of which nothing is used.
+    pub(crate) fn budget(&self) -> Arc<Budget> {
+        Arc::new(Budget::new(self.limits.clone(), self.memory.clone()))
     }
 
     /// Waits for a turn of a caller.
@@ -210,25 +273,48 @@ impl QueryEngine {
                 }
                 &self.stats.answered
             }
-            Some(QueryError::Busy { .. }) => &self.stats.refused,
+            Some(QueryError::Busy { .. } | QueryError::OutOfMemory { .. }) => &self.stats.refused,
             Some(_) => &self.stats.failed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Refuses a query that narrows nothing down where more series match than such a query may touch.
+    /// Refuses a query that narrows nothing down where more series match than such a query may touch in `slots` slots.
     ///
     /// # Errors
     /// [`QueryError::TooBroad`].
-    pub(crate) fn check_breadth(&self, query: &TagQuery) -> Result<(), QueryError> {
+    pub(crate) fn check_breadth(&self, query: &TagQuery, slots: u64) -> Result<(), QueryError> {
         if query.narrows() {
             return Ok(());
         }
         let series = self.tiers.hot.count_matching(query);
         let limit = self.limits.max_broad_series;
         match series > limit {
-            true => Err(QueryError::TooBroad { series, limit }),
+            true => Err(QueryError::TooBroad {
+                series,
+                datapoints: series.saturating_mul(slots.max(1)),
+                limit,
+            }),
             false => Ok(()),
+        }
+    }
+
+    /// Does something when it is the caller's turn, in the time that a query may take.
+    pub(crate) async fn in_turn<T>(
+        &self,
+        caller: &str,
+        work: impl Future<Output = Result<T, QueryError>>,
+    ) -> Result<T, QueryError> {
+        let timed = tokio::time::timeout(self.limits.timeout, async {
+            let _turn = self.turn(caller).await?;
+            work.await
+        });
+        timed.await.unwrap_or_else(|_| Err(self.timeout()))
+    }
+
+    fn timeout(&self) -> QueryError {
+        QueryError::Timeout {
+            millis: self.limits.timeout.as_millis(),
         }
     }
 
@@ -242,6 +328,7 @@ impl QueryEngine {
         states: &mut [EvalState],
         ctx: &EvalContext,
         options: QueryOptions<'_>,
+        budget: &Arc<Budget>,
     ) -> Result<Answer, QueryError> {
         let mut wanted: Vec<DataExpr> = Vec::new();
         for data in exprs.iter().flat_map(|e| e.data_exprs()) {
@@ -249,22 +336,41 @@ impl QueryEngine {
                 wanted.push(data);
             }
         }
+        // Each keeps all cores busy: who has many is not to have more of them than others.
+        let at_once = if self.turns.counts().1 > 0 {
+            1
+        } else {
+            AT_ONCE
+        };
         let runs = wanted.iter().map(|expr| {
             let span = info_span!("data", expr = %expr);
-            self.data(expr, ctx, options).instrument(span)
+            self.data(expr, ctx, options, budget).instrument(span)
         });
-        let found = futures::future::try_join_all(runs).await?;
+        let found: Vec<Found> = stream::iter(runs.collect::<Vec<_>>())
+            .buffered(at_once)
+            .try_collect()
+            .await?;
         let mut answer = Answer::default();
         let mut tiers: BTreeMap<u32, TierStats> = BTreeMap::new();
         let mut data: HashMap<DataExpr, Vec<TimeSeries>> = HashMap::new();
-        for (expr, (series, outcome)) in wanted.into_iter().zip(found) {
+        for (expr, found) in wanted.into_iter().zip(found) {
+            let Found {
+                series,
+                outcome,
+                merged,
+            } = found;
+            answer.times.memory += outcome.memory_time;
+            answer.times.history += outcome.history_time;
+            answer.times.merged += merged;
             let stats = &mut answer.stats;
             stats.series += outcome.memory.series;
             stats.blocks += outcome.memory.blocks;
+            stats.block_bytes += outcome.memory.bytes;
             for (cell_slots, of_tier) in outcome.history.tiers {
                 *tiers.entry(cell_slots).or_default() += of_tier;
                 stats.files += of_tier.files;
                 stats.rows += of_tier.rows;
+                stats.row_bytes += of_tier.bytes;
             }
             stats.lines += series.len() as u64;
             stats.datapoints += (series.len() * ctx.cells()) as u64;
@@ -283,13 +389,22 @@ impl QueryEngine {
             let parts: Vec<String> = answer.missing.iter().map(ToString::to_string).collect();
             return Err(QueryError::Incomplete(parts.join(", ")));
         }
-        let _evaluating = info_span!("evaluate").entered();
-        let mut next = states.to_vec();
-        for (expr, state) in exprs.iter().zip(&mut next) {
-            answer
-                .results
-                .push(evaluate_chunk(expr, ctx, &data, state)?);
-        }
+        let began = Instant::now();
+        // What the operators of an expression make, and what they make it of: as many lines as they are given, at least one.
+        let lines = |e: &TimeSeriesExpr| {
+            let found = e.data_exprs();
+            let found = found.iter().map(|d| data.get(d).map_or(0, Vec::len));
+            found.sum::<usize>().max(1)
+        };
+        let values = exprs.iter().map(|e| lines(e)).sum::<usize>() * ctx.cells();
+        budget.hold((2 * size_of::<f64>() * values) as u64)?;
+        let exprs: Vec<TimeSeriesExpr> = exprs.iter().map(|e| (*e).clone()).collect();
+        let (next, ctx) = (states.to_vec(), *ctx);
+        let span = info_span!("evaluate");
+        let work = move || span.in_scope(|| evaluate_all(&exprs, next, &ctx, data));
+        let (results, next) = aside::run(values > LARGE_VALUES, work).await?;
+        answer.results = results;
+        answer.times.evaluated = began.elapsed();
         states.clone_from_slice(&next);
         Ok(answer)
     }
@@ -300,6 +415,7 @@ impl QueryEngine {
             tier: resolution(cell_slots, step.millis() * i64::from(cell_slots)),
             files: stats.files,
             rows: stats.rows,
+            bytes: stats.bytes,
             values: stats.values,
         });
         used.collect()
@@ -310,31 +426,54 @@ impl QueryEngine {
         expr: &DataExpr,
         ctx: &EvalContext,
         options: QueryOptions<'_>,
-    ) -> Result<(Vec<TimeSeries>, ScanOutcome), QueryError> {
+        budget: &Arc<Budget>,
+    ) -> Result<Found, QueryError> {
         if !options.all {
-            self.check_breadth(&expr.query)?;
+            let millis = ctx.end.millis() - ctx.start.millis();
+            let slots = millis / self.tiers.hot.step().millis();
+            self.check_breadth(&expr.query, slots.max(1) as u64)?;
         }
-        let Physical { plan, scan, root } = self.plan(expr, ctx)?;
+        let began = Instant::now();
+        let Physical { plan, scan, root } = self.plan(expr, ctx, budget)?;
         let batches = collect(root, self.context.clone())
             .await
             .map_err(QueryError::from_plan)?;
-        let batch = concat_batches(&cells::SCHEMA, &batches)
-            .map_err(|e| QueryError::Plan(e.to_string()))?;
-        let cells = plan.scan.layout.cells;
-        let groups = data_groups(&plan, &batch, self.limits.max_groups(cells), |e| {
-            PlanError::TooMuch(self.limits.say(e, cells)).into()
+        let outcome = scan.take_outcome();
+        let (expr, ctx, limits) = (expr.clone(), *ctx, self.limits.clone());
+        let values = batches.iter().map(RecordBatch::num_rows).sum::<usize>() * ctx.cells();
+        budget.hold((size_of::<f64>() * values) as u64)?;
+        let series = aside::run(
+            values > LARGE_VALUES,
+            move || -> Result<_, DataFusionError> {
+                let batch = concat_batches(&cells::SCHEMA, &batches)?;
+                let cells = plan.scan.layout.cells;
+                let groups = data_groups(&plan, &batch, limits.max_groups(cells), |e| {
+                    PlanError::TooMuch(limits.say(e, cells)).into()
+                })?;
+                Ok(data_result(&expr, groups, &ctx))
+            },
+        );
+        let series = series.await.map_err(QueryError::from_plan)?;
+        let scanned = outcome.memory_time + outcome.history_time;
+        Ok(Found {
+            series,
+            merged: began.elapsed().saturating_sub(scanned),
+            outcome,
         })
-        .map_err(QueryError::from_plan)?;
-        Ok((data_result(expr, groups, ctx), scan.take_outcome()))
     }
 
-    fn plan(&self, expr: &DataExpr, ctx: &EvalContext) -> Result<Physical, QueryError> {
+    fn plan(
+        &self,
+        expr: &DataExpr,
+        ctx: &EvalContext,
+        budget: &Arc<Budget>,
+    ) -> Result<Physical, QueryError> {
         let plan = DataPlan::new(
             expr,
             ctx,
             self.tiers.hot.step(),
             self.limits.max_groups(ctx.cells()),
-            MAX_SERIES_ONE_BY_ONE,
+            self.limits.max_series_one_by_one(ctx.cells()),
         )?;
         let request = Arc::new(plan.scan.clone());
         let shards = self.tiers.hot.shards();
@@ -342,11 +481,12 @@ impl QueryEngine {
             request.clone(),
             plan.consolidation,
             self.limits.clone(),
-            shards,
-            self.partitions,
+            budget.clone(),
+            (shards, self.partitions),
         );
         let scan = Arc::new(scan);
-        let root = Arc::new(MergeExec::new(scan.clone(), request, self.limits.clone()));
+        let (limits, budget) = (self.limits.clone(), budget.clone());
+        let root = Arc::new(MergeExec::new(scan.clone(), request, limits, budget));
         Ok(Physical { plan, scan, root })
     }
 
@@ -355,7 +495,32 @@ impl QueryEngine {
     /// # Errors
     /// When the step does not fit the store's.
     pub fn explain(&self, expr: &DataExpr, ctx: &EvalContext) -> Result<String, QueryError> {
-        let physical = self.plan(expr, ctx)?;
+        let budget = Budget::new(self.limits.clone(), self.memory.clone());
+        let physical = self.plan(expr, ctx, &Arc::new(budget))?;
         Ok(displayable(&*physical.root).indent(false).to_string())
     }
+}
+
+/// The results of expressions, in their order, and what their operators remember.
+fn evaluate_all(
+    exprs: &[TimeSeriesExpr],
+    mut states: Vec<EvalState>,
+    ctx: &EvalContext,
+    mut data: HashMap<DataExpr, Vec<TimeSeries>>,
+) -> Result<(Vec<ResultSet>, Vec<EvalState>), StackError> {
+    // From behind: whether an expression is the last that needs its data.
+    let mut needed = HashSet::new();
+    let mut last: Vec<bool> = Vec::with_capacity(exprs.len());
+    for expr in exprs.iter().rev() {
+        let data = expr.data_exprs();
+        last.push(data.iter().all(|d| !needed.contains(d)));
+        needed.extend(data);
+    }
+    let results = exprs.iter().zip(&mut states).zip(last.iter().rev());
+    let results = results.map(|((expr, state), last)| match *last {
+        true => evaluate_chunk_last(expr, ctx, &mut data, state),
+        false => evaluate_chunk(expr, ctx, &data, state),
+    });
+    let results = results.collect::<Result<Vec<_>, _>>()?;
+    Ok((results, states))
 }

@@ -17,11 +17,13 @@ pub enum QueryError {
     TooMuch(String),
     /// The query would touch too many series without narrowing them down.
     #[error(
-        "IllegalArgumentException: the query matches {series} series without narrowing them down, more than {limit}; ask for a name or another tag, or say that all are meant (all=1)"
+        "IllegalArgumentException: the query matches {series} series ({datapoints} datapoints in memory or history) without narrowing them down, more than {limit}; ask for a name or another tag, or say that all are meant (all=1)"
     )]
     TooBroad {
         /// Series that match.
         series: u64,
+        /// Datapoints that they may have in the range.
+        datapoints: u64,
         /// The limit.
         limit: u64,
     },
@@ -32,6 +34,14 @@ pub enum QueryError {
     Busy {
         /// How many wait.
         waiting: usize,
+    },
+    /// All queries together hold as much memory as they may.
+    #[error(
+        "ServiceUnavailableException: the queries under way hold all of the {limit} bytes that they may; ask again later"
+    )]
+    OutOfMemory {
+        /// The limit.
+        limit: u64,
     },
     /// The query took longer than it may.
     #[error(
@@ -73,6 +83,7 @@ impl QueryError {
             DataFusionError::External(source) => match source.downcast_ref::<PlanError>() {
                 Some(PlanError::TooMuch(text)) => Self::TooMuch(text.clone()),
                 Some(PlanError::Told(error)) => error.clone(),
+                Some(PlanError::OutOfMemory { limit }) => Self::OutOfMemory { limit: *limit },
                 None => Self::Plan(source.to_string()),
             },
             other => Self::Plan(other.to_string()),
@@ -104,6 +115,18 @@ pub(crate) enum PlanError {
     TooMuch(String),
     #[error(transparent)]
     Told(QueryError),
+    #[error("all queries together hold the {limit} bytes that they may")]
+    OutOfMemory { limit: u64 },
+}
+
+impl From<PlanError> for QueryError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Told(error) => error,
+            PlanError::TooMuch(text) => Self::TooMuch(text),
+            PlanError::OutOfMemory { limit } => Self::OutOfMemory { limit },
+        }
+    }
 }
 
 impl From<PlanError> for DataFusionError {

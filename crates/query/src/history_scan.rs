@@ -20,9 +20,14 @@ use hesper_history::{DataFile, History, HistoryError, Manifest, Segment};
 use hesper_hot::fold::WindowPart;
 use hesper_hot::groups::TooManyGroups;
 use hesper_hot::scan::{Overlay, PartialScan, ScanRequest};
+use hesper_model::cores::in_parts;
 use hesper_model::tags::NAME;
 use hesper_model::{Block, Consolidation, SeriesId, Slot, TagQuery, TimeRange, Window};
 
+use tokio::runtime::Handle;
+
+use crate::budget::{Budget, Held};
+use crate::error::PlanError;
 use crate::notice::Notice;
 use crate::tiers::{MissingPart, TierStats};
 use row_groups::group_of_tags;
@@ -56,10 +61,37 @@ pub struct HistoryScan<'a> {
     pub overlays: Vec<Overlay>,
     /// Set when the answer is no longer wanted.
     pub cancelled: &'a AtomicBool,
+    /// What the query may use.
+    pub budget: &'a Budget,
+    /// Where requests to the object store are waited for.
+    pub runtime: &'a Handle,
+}
+
+/// The query asks for more than it may.
+pub(crate) enum ScanRefused {
+    /// Groups.
+    TooMany(TooManyGroups),
+    /// Something else.
+    Budget(PlanError),
+}
+
+impl From<TooManyGroups> for ScanRefused {
+    fn from(e: TooManyGroups) -> Self {
+        Self::TooMany(e)
+    }
+}
+
+impl From<PlanError> for ScanRefused {
+    fn from(e: PlanError) -> Self {
+        Self::Budget(e)
+    }
 }
 
 /// Blocks that have more than one source, newest values on top, and their groups.
 type Layered = BTreeMap<(Window, SeriesId), (u32, Block)>;
+
+/// A block in [`Layered`] with its key.
+const LAYERED_BYTES: usize = size_of::<Block>() + 40;
 
 /// A part of the query's range that is looked at by itself.
 struct Part {
@@ -72,6 +104,22 @@ struct Part {
 }
 
 impl Part {
+    /// A part over which nothing lies.
+    fn plain(segment: Segment) -> Self {
+        Self {
+            segment,
+            layered_windows: HashSet::new(),
+            with_raw: None,
+            layered: Layered::new(),
+        }
+    }
+
+    /// True when values of other files, or of memory, may lie over those of a file.
+    fn touches_layers(&self, file: &DataFile) -> bool {
+        let mut windows = file.range().windows();
+        windows.any(|w| self.layered_windows.contains(&w))
+    }
+
     /// True when raw data of the series lies over cells of a roll-up.
     fn lies_over_cells(&self, id: SeriesId) -> bool {
         let has_raw = self.with_raw.as_ref().map(|ids| ids.contains(&id));
@@ -94,8 +142,8 @@ impl HistoryScan<'_> {
     /// Folds everything into `found`.
     ///
     /// # Errors
-    /// When there are too many groups.
-    pub async fn run(mut self, found: &mut PartialScan) -> Result<HistoryOutcome, TooManyGroups> {
+    /// When there are too many groups, or the query asks for more than it may.
+    pub(crate) fn run(mut self, found: &mut PartialScan) -> Result<HistoryOutcome, ScanRefused> {
         let mut outcome = HistoryOutcome::default();
         let manifest = self.history.manifest();
         let mut overlays: BTreeMap<Window, Vec<Overlay>> = BTreeMap::new();
@@ -117,8 +165,7 @@ impl HistoryScan<'_> {
             let windows = segment.range.windows();
             let over = windows.filter_map(|w| overlays.remove(&w)).flatten();
             let over: Vec<Overlay> = over.collect();
-            self.scan_part(&manifest, segment, over, found, &mut outcome)
-                .await?;
+            self.scan_part(&manifest, segment, over, found, &mut outcome)?;
         }
         Ok(outcome)
     }
@@ -143,14 +190,14 @@ impl HistoryScan<'_> {
         parts
     }
 
-    async fn scan_part(
+    fn scan_part(
         &self,
         manifest: &Manifest,
         segment: Segment,
         overlays: Vec<Overlay>,
         found: &mut PartialScan,
         outcome: &mut HistoryOutcome,
-    ) -> Result<(), TooManyGroups> {
+    ) -> Result<(), ScanRefused> {
         let reads_raw = segment.cell_slots == 1 || segment.late || segment.partly;
         let mut files = match reads_raw {
             true => manifest.files_in(segment.range),
@@ -164,15 +211,16 @@ impl HistoryScan<'_> {
             segment,
         };
         if segment.partly {
-            part.with_raw = Some(self.with_raw(manifest, segment, outcome).await);
+            let with_raw = self.with_raw(manifest, segment, outcome);
+            part.with_raw = Some(self.runtime.block_on(with_raw));
         }
-        for file in &files {
-            if self.cancelled.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            let scanned = self.scan_raw(file, &mut part, found).await;
-            outcome.note(file, scanned)?;
-        }
+        // Nothing lies over most files: each core takes its share of them. The others come one after another, as their values replace each other.
+        let is_plain = |f: &Arc<DataFile>| segment.cell_slots == 1 && !part.touches_layers(f);
+        let (plain, files): (Vec<_>, Vec<_>) = files.into_iter().partition(is_plain);
+        self.in_shares(&plain, found, outcome, |files, found, outcome| {
+            self.scan_files(files, &mut Part::plain(segment), found, outcome)
+        })?;
+        self.scan_files(&files, &mut part, found, outcome)?;
         for overlay in overlays {
             let grouping = &self.request.grouping;
             let Some(group) = group_of_tags(grouping, &overlay.tags, &mut found.groups)? else {
@@ -187,13 +235,75 @@ impl HistoryScan<'_> {
         }
         found.acc.grow(found.groups.len());
         if segment.cell_slots > 1 {
-            let rollups = manifest.files_of(segment.cell_slots, segment.range);
-            self.scan_rolled(rollups, &mut part, found, outcome).await?;
+            let mut rollups = manifest.files_of(segment.cell_slots, segment.range);
+            rollups.retain(|f| self.may_match(f, segment.range));
+            if part.with_raw.is_none() && part.layered.is_empty() {
+                self.in_shares(&rollups, found, outcome, |files, found, outcome| {
+                    let mut alone = Part::plain(segment);
+                    let scan = self.scan_rolled(files, &mut alone, found, outcome);
+                    self.runtime.block_on(scan)
+                })?;
+            } else {
+                let scan = self.scan_rolled(&rollups, &mut part, found, outcome);
+                self.runtime.block_on(scan)?;
+            }
         }
         for ((window, _), (group, block)) in &part.layered {
             if let Some(part) = WindowPart::of(&self.request.layout, *window) {
                 found.acc.fold_block(*group, &part, block);
             }
+        }
+        Ok(())
+    }
+
+    /// Folds the rows of raw files, one after another.
+    fn scan_files(
+        &self,
+        files: &[Arc<DataFile>],
+        part: &mut Part,
+        found: &mut PartialScan,
+        outcome: &mut HistoryOutcome,
+    ) -> Result<(), ScanRefused> {
+        let mut held = Held::of(self.budget);
+        for file in files {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let scanned = self.runtime.block_on(self.scan_raw(file, part, found));
+            outcome.note(file, scanned)?;
+            held.grow_to(part.layered.len() * LAYERED_BYTES)?;
+        }
+        Ok(())
+    }
+
+    /// Scans files over which nothing lies, each core a share of them, and adds up what the cores found. Which core takes which file does not
+    /// depend on how fast they are: a sum is added in the same order every time.
+    fn in_shares(
+        &self,
+        files: &[Arc<DataFile>],
+        found: &mut PartialScan,
+        outcome: &mut HistoryOutcome,
+        scan: impl Fn(
+            &[Arc<DataFile>],
+            &mut PartialScan,
+            &mut HistoryOutcome,
+        ) -> Result<(), ScanRefused>
+        + Sync,
+    ) -> Result<(), ScanRefused> {
+        if files.len() < 2 {
+            return scan(files, found, outcome);
+        }
+        let shares = in_parts(files.len(), 1, |part| {
+            let mut own = PartialScan::new(self.request);
+            let mut of_own = HistoryOutcome::default();
+            scan(&files[part], &mut own, &mut of_own)?;
+            self.budget.hold(own.size_bytes() as u64)?;
+            Ok::<_, ScanRefused>((own, of_own))
+        });
+        for share in shares {
+            let (own, of_own) = share?;
+            found.absorb_groups(own)?;
+            outcome.absorb(of_own);
         }
         Ok(())
     }
@@ -257,14 +367,28 @@ impl HistoryOutcome {
         &mut self,
         file: &DataFile,
         scanned: Result<TierStats, FileError>,
-    ) -> Result<(), TooManyGroups> {
+    ) -> Result<(), ScanRefused> {
         match scanned {
             Ok(stats) if stats.rows == 0 => {}
             Ok(stats) => *self.tiers.entry(file.cell_slots).or_default() += stats,
-            Err(FileError::TooMany(e)) => return Err(e),
+            Err(FileError::Refused(e)) => return Err(e),
             Err(FileError::Unreadable(reason)) => self.miss(file, reason),
         }
         Ok(())
+    }
+
+    fn absorb(&mut self, other: Self) {
+        for (cell_slots, stats) in other.tiers {
+            *self.tiers.entry(cell_slots).or_default() += stats;
+        }
+        for part in other.missing {
+            if self.missing.iter().all(|m| m.part != part.part) {
+                self.missing.push(part);
+            }
+        }
+        for notice in other.notices {
+            notice.add(&mut self.notices);
+        }
     }
 
     fn miss(&mut self, file: &DataFile, reason: String) {
@@ -305,13 +429,19 @@ fn layered_windows(files: &[Arc<DataFile>], overlays: &[Overlay]) -> HashSet<Win
 
 /// Why a file was not read to its end.
 enum FileError {
-    TooMany(TooManyGroups),
+    Refused(ScanRefused),
     Unreadable(String),
 }
 
 impl From<TooManyGroups> for FileError {
     fn from(e: TooManyGroups) -> Self {
-        Self::TooMany(e)
+        Self::Refused(e.into())
+    }
+}
+
+impl From<PlanError> for FileError {
+    fn from(e: PlanError) -> Self {
+        Self::Refused(e.into())
     }
 }
 

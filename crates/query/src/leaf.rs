@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -21,11 +22,11 @@ use hashbrown::HashMap;
 use hesper_hot::scan::{Overlay, PartialScan, ScanRequest, ScanStats};
 use hesper_model::{Consolidation, Window};
 use parking_lot::Mutex;
-use tracing::Instrument;
 
+use crate::budget::{Budget, Held};
 use crate::cells;
 use crate::error::PlanError;
-use crate::history_scan::{HistoryOutcome, HistoryScan};
+use crate::history_scan::{HistoryOutcome, HistoryScan, ScanRefused};
 use crate::limits::QueryLimits;
 use crate::tiers::Tiers;
 
@@ -36,6 +37,10 @@ pub struct ScanOutcome {
     pub memory: ScanStats,
     /// What history answered.
     pub history: HistoryOutcome,
+    /// How long memory took: the slowest partition.
+    pub memory_time: Duration,
+    /// How long history took.
+    pub history_time: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +57,7 @@ pub struct ScanExec {
     request: Arc<ScanRequest>,
     consolidation: Consolidation,
     limits: Arc<QueryLimits>,
+    budget: Arc<Budget>,
     shards: u32,
     shared: Arc<Mutex<Shared>>,
     /// Set when the answer is no longer wanted.
@@ -66,8 +72,8 @@ impl ScanExec {
         request: Arc<ScanRequest>,
         consolidation: Consolidation,
         limits: Arc<QueryLimits>,
-        shards: u32,
-        partitions: usize,
+        budget: Arc<Budget>,
+        (shards, partitions): (u32, usize),
     ) -> Self {
         let partitions = partitions.clamp(1, shards as usize);
         let properties = PlanProperties::new(
@@ -80,6 +86,7 @@ impl ScanExec {
             request,
             consolidation,
             limits,
+            budget,
             shards,
             shared: Arc::new(Mutex::new(Shared {
                 unfinished: partitions,
@@ -161,6 +168,7 @@ impl ExecutionPlan for ScanExec {
             request: self.request.clone(),
             consolidation: self.consolidation,
             limits: self.limits.clone(),
+            budget: self.budget.clone(),
             shards: (0..self.shards)
                 .filter(|s| *s as usize % self.partitions() == partition)
                 .collect(),
@@ -209,6 +217,7 @@ struct Part {
     request: Arc<ScanRequest>,
     consolidation: Consolidation,
     limits: Arc<QueryLimits>,
+    budget: Arc<Budget>,
     shards: Vec<u32>,
     shared: Arc<Mutex<Shared>>,
     cancelled: Arc<AtomicBool>,
@@ -221,19 +230,31 @@ impl Part {
     ) -> Result<datafusion::arrow::array::RecordBatch> {
         let too_many = |e| PlanError::TooMuch(self.limits.say(e, self.request.layout.cells));
         let mut found = PartialScan::new(&self.request);
+        let began = Instant::now();
+        let mut held = Held::of(&self.budget);
         for shard in &self.shards {
             self.check_wanted()?;
+            let before = found.stats;
             self.tiers
                 .hot
                 .scan(*shard, &self.request, &mut found)
                 .map_err(too_many)?;
+            let (series, blocks) = (
+                found.stats.series - before.series,
+                found.stats.blocks - before.blocks,
+            );
+            self.budget.take_series(series, blocks)?;
+            held.grow_to(found.size_bytes())?;
         }
         let last = {
             let mut shared = self.shared.lock();
+            let time = &mut shared.outcome.memory_time;
+            *time = began.elapsed().max(*time);
             shared.complete.extend(std::mem::take(&mut found.complete));
             shared.overlays.append(&mut found.overlays);
             shared.outcome.memory.series += found.stats.series;
             shared.outcome.memory.blocks += found.stats.blocks;
+            shared.outcome.memory.bytes += found.stats.bytes;
             shared.unfinished -= 1;
             (shared.unfinished == 0).then(|| {
                 let complete = std::mem::take(&mut shared.complete);
@@ -250,15 +271,23 @@ impl Part {
                 complete,
                 overlays,
                 cancelled: &self.cancelled,
+                budget: &self.budget,
+                runtime,
             };
-            let run = scan
-                .run(&mut found)
-                .instrument(tracing::info_span!("history"));
-            let outcome = runtime.block_on(run).map_err(too_many)?;
-            self.shared.lock().outcome.history = outcome;
+            let began = Instant::now();
+            let refused = |e| match e {
+                ScanRefused::TooMany(e) => too_many(e),
+                ScanRefused::Budget(e) => e,
+            };
+            let run = || scan.run(&mut found);
+            let outcome = tracing::info_span!("history").in_scope(run).map_err(refused)?;
+            held.grow_to(found.size_bytes())?;
+            let mut shared = self.shared.lock();
+            shared.outcome.history = outcome;
+            shared.outcome.history_time = began.elapsed();
         }
         self.check_wanted()?;
-        cells::to_batch(&found.groups, &found.acc)
+        cells::to_batch(&found.groups, found.acc)
     }
 
     fn check_wanted(&self) -> Result<()> {

@@ -9,6 +9,8 @@
 //!   └ ScanExec                   a partition a core: shards in memory; the last to finish reads history
 //! ```
 
+pub mod aside;
+pub mod budget;
 pub mod cells;
 pub mod consolidate;
 pub mod engine;
@@ -25,7 +27,7 @@ pub mod tags;
 pub mod tiers;
 pub mod turns;
 
-pub use engine::{Answer, QueryEngine, QueryStats};
+pub use engine::{Answer, QueryEngine, QueryStats, StageTimes};
 pub use error::QueryError;
 pub use limits::QueryLimits;
 pub use notice::Notice;

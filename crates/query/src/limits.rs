@@ -6,6 +6,9 @@ use hesper_hot::groups::TooManyGroups;
 
 use crate::turns::TurnLimits;
 
+/// Series that may be consolidated one by one in a query whose consolidation and aggregation do not commute.
+const MAX_SERIES_ONE_BY_ONE: usize = 200_000;
+
 /// Limits that every query is held to.
 #[derive(Clone, Debug)]
 pub struct QueryLimits {
@@ -15,6 +18,16 @@ pub struct QueryLimits {
     pub max_datapoints: usize,
     /// Series that a query which narrows nothing down may touch unless the caller opts in.
     pub max_broad_series: u64,
+    /// Series that a query may match in memory, over all its data expressions.
+    pub max_series: u64,
+    /// Blocks that a query may fold.
+    pub max_blocks: u64,
+    /// Bytes of history that a query may read.
+    pub max_read_bytes: u64,
+    /// Bytes that a query may hold in memory.
+    pub max_memory_bytes: u64,
+    /// Bytes that all queries may hold together.
+    pub max_memory_of_all_bytes: u64,
     /// Queries that run at the same time.
     pub max_running: usize,
     /// Of those, queries of one caller.
@@ -33,6 +46,11 @@ impl Default for QueryLimits {
             max_lines: 1024,
             max_datapoints: 500_000,
             max_broad_series: 1_000_000,
+            max_series: 10_000_000,
+            max_blocks: 500_000_000,
+            max_read_bytes: 64 << 30,
+            max_memory_bytes: 1 << 30,
+            max_memory_of_all_bytes: 2 << 30,
             max_running: 8,
             // A query uses all cores: more at a time of one caller gain him nothing, and keep others waiting.
             max_running_of_caller: (cores() / 2).max(1),
@@ -63,8 +81,21 @@ impl QueryLimits {
         self.max_lines.min(self.max_datapoints / cells.max(1))
     }
 
+    /// How many series may be consolidated one by one to so many cells: their cells are held several times over.
+    pub fn max_series_one_by_one(&self, cells: usize) -> usize {
+        let by_memory = self.max_memory_bytes / (4 * size_of::<f64>() * cells.max(1)) as u64;
+        let by_memory = usize::try_from(by_memory).unwrap_or(usize::MAX);
+        by_memory.clamp(1, MAX_SERIES_ONE_BY_ONE)
+    }
+
     /// What is said when there are more.
     pub fn say(&self, found: TooManyGroups, cells: usize) -> String {
+        if found.limit != self.max_groups(cells) {
+            return format!(
+                "too many series to be consolidated one by one: {} > {}",
+                found.found, found.limit
+            );
+        }
         if found.found > self.max_lines {
             return found.to_string();
         }

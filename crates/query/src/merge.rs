@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
@@ -16,9 +17,14 @@ use hesper_hot::fold::Accumulator;
 use hesper_hot::groups::GroupTable;
 use hesper_hot::scan::ScanRequest;
 
+use crate::aside;
+use crate::budget::Budget;
 use crate::cells;
 use crate::error::PlanError;
 use crate::limits::QueryLimits;
+
+/// More than this is not merged on a task that serves connections.
+const LARGE_BYTES: usize = 256 << 10;
 
 /// Reads all partitions of its input at the same time and adds up their groups; one partition comes out.
 #[derive(Debug)]
@@ -26,6 +32,7 @@ pub struct MergeExec {
     input: Arc<dyn ExecutionPlan>,
     request: Arc<ScanRequest>,
     limits: Arc<QueryLimits>,
+    budget: Arc<Budget>,
     properties: Arc<PlanProperties>,
 }
 
@@ -35,6 +42,7 @@ impl MergeExec {
         input: Arc<dyn ExecutionPlan>,
         request: Arc<ScanRequest>,
         limits: Arc<QueryLimits>,
+        budget: Arc<Budget>,
     ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(cells::SCHEMA.clone()),
@@ -46,6 +54,7 @@ impl MergeExec {
             input,
             request,
             limits,
+            budget,
             properties: Arc::new(properties.with_scheduling_type(SchedulingType::Cooperative)),
         }
     }
@@ -94,6 +103,7 @@ impl ExecutionPlan for MergeExec {
             input,
             self.request.clone(),
             self.limits.clone(),
+            self.budget.clone(),
         )))
     }
 
@@ -103,17 +113,21 @@ impl ExecutionPlan for MergeExec {
             .map(|p| self.input.execute(p, context.clone()))
             .collect::<Result<Vec<_>>>()?;
         let (request, limits) = (self.request.clone(), self.limits.clone());
+        let budget = self.budget.clone();
         let merged = async move {
-            let too_many =
-                |e| DataFusionError::from(PlanError::TooMuch(limits.say(e, request.layout.cells)));
+            let cells = request.layout.cells;
+            let too_many = move |e| DataFusionError::from(PlanError::TooMuch(limits.say(e, cells)));
             let mut groups = GroupTable::new(request.max_groups);
             // Counts are counted already: their partial results are added.
             let mut acc = Accumulator::new(request.op, request.layout);
-            let mut batches = stream::select_all(inputs);
-            while let Some(batch) = batches.try_next().await? {
-                cells::merge_batch(&batch, &mut groups, &mut acc, too_many)?;
-            }
-            cells::to_batch(&groups, &acc)
+            let batches: Vec<RecordBatch> = stream::select_all(inputs).try_collect().await?;
+            let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+            budget.hold(bytes as u64)?;
+            let merge = move || {
+                cells::merge_batches(&batches, &mut groups, &mut acc, too_many)?;
+                cells::to_batch(&groups, acc)
+            };
+            aside::run(bytes > LARGE_BYTES, merge).await
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             self.schema(),

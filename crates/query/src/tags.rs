@@ -3,8 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use hesper_history::DataFile;
 use hesper_model::{TagQuery, TimeRange};
+use tokio::runtime::Handle;
 
+use crate::aside;
+use crate::engine::QueryEngine;
+use crate::error::QueryError;
 use crate::tiers::{MissingPart, Tiers};
 
 /// A page of keys or values.
@@ -27,6 +32,35 @@ pub struct TagRequest {
     pub limit: usize,
     /// Only history of this range; memory is always looked at in full.
     pub range: Option<TimeRange>,
+}
+
+impl QueryEngine {
+    /// The keys that the series carry, or the values that they have for a key, when it is the caller's turn.
+    ///
+    /// # Errors
+    /// When too many wait already, or it takes longer than a query may.
+    pub async fn tags(
+        &self,
+        key: Option<String>,
+        request: TagRequest,
+        caller: &str,
+    ) -> Result<TagList, QueryError> {
+        let tiers = self.tiers().clone();
+        self.in_turn(caller, async move {
+            let runtime = Handle::current();
+            // A large index keeps a core busy, which is not to be one that serves connections.
+            let list = move || {
+                runtime.block_on(async {
+                    match key {
+                        Some(key) => tiers.tag_values(&key, &request).await,
+                        None => tiers.tag_keys(&request).await,
+                    }
+                })
+            };
+            Ok(aside::run(true, list).await)
+        })
+        .await
+    }
 }
 
 impl Tiers {
@@ -60,8 +94,14 @@ impl Tiers {
     ) -> TagList {
         let mut all: BTreeSet<Arc<str>> = memory.into_iter().collect();
         let mut missing = Vec::new();
+        // Asked after the listing and before the manifest: a window that leaves memory in between is found in history.
+        let in_memory = self.hot.complete_windows();
+        let is_known = |file: &DataFile| {
+            file.is_raw() && file.range().windows().all(|w| in_memory.contains(&w))
+        };
         let manifest = self.history.manifest();
-        for file in manifest.tag_files(request.range, self.history.step()) {
+        let files = manifest.tag_files(request.range, self.history.step());
+        for file in files.into_iter().filter(|f| !is_known(f)) {
             match self.history.index(&file).await {
                 Ok(index) => all.extend(of_file(&index)),
                 Err(e) => missing.push(MissingPart {

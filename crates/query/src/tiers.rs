@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hesper_history::History;
+use hesper_history::{DataFile, FileIndex, History};
 use hesper_hot::HotStore;
 use serde::Serialize;
 
@@ -36,14 +36,30 @@ pub struct TierStats {
     pub files: u64,
     /// Rows read.
     pub rows: u64,
+    /// Bytes of them in the files, about.
+    pub bytes: u64,
     /// Slots or cells in them, with or without data.
     pub values: u64,
+}
+
+impl TierStats {
+    /// Those of so many rows of a file, the values of which are not known yet.
+    pub(crate) fn of_rows(file: &DataFile, index: &FileIndex, rows: u64) -> Self {
+        let all = index.len().max(1) as u64;
+        Self {
+            files: 1,
+            rows,
+            bytes: file.bytes / all * rows + file.bytes % all * rows / all,
+            values: 0,
+        }
+    }
 }
 
 impl std::ops::AddAssign for TierStats {
     fn add_assign(&mut self, other: Self) {
         self.files += other.files;
         self.rows += other.rows;
+        self.bytes += other.bytes;
         self.values += other.values;
     }
 }
@@ -58,6 +74,8 @@ pub struct TierUse {
     pub files: u64,
     /// Rows read.
     pub rows: u64,
+    /// Bytes of them in the files, about.
+    pub bytes: u64,
     /// Slots or cells in them, with or without data.
     pub values: u64,
 }

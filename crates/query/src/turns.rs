@@ -30,7 +30,7 @@ pub struct TurnLimits {
     pub waiting_of_caller: usize,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Caller {
     running: usize,
     waiting: VecDeque<oneshot::Sender<Turn>>,
@@ -38,7 +38,7 @@ struct Caller {
     served: u64,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     running: usize,
     waiting: usize,
@@ -47,13 +47,14 @@ struct State {
 }
 
 /// Gives out turns.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Turns {
     limits: TurnLimits,
     state: Arc<Mutex<State>>,
 }
 
 /// A turn; the place is free again when it is dropped.
+#[derive(Debug)]
 pub struct Turn {
     turns: Turns,
     caller: Arc<str>,

@@ -77,6 +77,21 @@ pub struct Settings {
     /// A query that narrows nothing down may touch this many series [default: 1000000]
     #[arg(long, env = "HESPER_MAX_BROAD_SERIES", value_name = "N")]
     pub max_broad_series: Option<u64>,
+    /// Series that a query may match in memory [default: 10000000]
+    #[arg(long, env = "HESPER_MAX_QUERY_SERIES", value_name = "N")]
+    pub max_query_series: Option<u64>,
+    /// Blocks, of sixty datapoints, that a query may fold [default: 500000000]
+    #[arg(long, env = "HESPER_MAX_QUERY_BLOCKS", value_name = "N")]
+    pub max_query_blocks: Option<u64>,
+    /// How much of history a query may read, such as 64GiB [default: 64GiB]
+    #[arg(long, env = "HESPER_MAX_QUERY_READ", value_name = "SIZE")]
+    pub max_query_read: Option<String>,
+    /// The most that a query may hold in memory [default: half of what all may]
+    #[arg(long, env = "HESPER_MAX_QUERY_MEMORY", value_name = "SIZE")]
+    pub max_query_memory: Option<String>,
+    /// The most that all queries together may hold in memory; beyond it they are answered with 503 [default: an eighth of the machine's memory]
+    #[arg(long, env = "HESPER_MAX_QUERIES_MEMORY", value_name = "SIZE")]
+    pub max_queries_memory: Option<String>,
     /// Queries that run at the same time [default: 8]
     #[arg(long, env = "HESPER_MAX_RUNNING", value_name = "N")]
     pub max_running: Option<usize>,
@@ -164,6 +179,11 @@ impl Settings {
             max_lines: self.max_lines.or(other.max_lines),
             max_datapoints: self.max_datapoints.or(other.max_datapoints),
             max_broad_series: self.max_broad_series.or(other.max_broad_series),
+            max_query_series: self.max_query_series.or(other.max_query_series),
+            max_query_blocks: self.max_query_blocks.or(other.max_query_blocks),
+            max_query_read: self.max_query_read.or(other.max_query_read),
+            max_query_memory: self.max_query_memory.or(other.max_query_memory),
+            max_queries_memory: self.max_queries_memory.or(other.max_queries_memory),
             max_running: self.max_running.or(other.max_running),
             max_running_of_caller: self.max_running_of_caller.or(other.max_running_of_caller),
             max_waiting: self.max_waiting.or(other.max_waiting),
@@ -242,19 +262,8 @@ impl Config {
         }
         store.hot_window_millis = duration("hot-window", settings.hot_window.as_deref(), "6h")?;
         store.max_series = settings.max_series.unwrap_or(store.max_series);
-        store.max_memory_bytes = match &settings.max_memory {
-            None => machine_memory() / 2,
-            Some(text) => byte_size::parse(text).ok_or_else(|| {
-                wrong("max-memory", &format!("a size such as 8GiB, not '{text}'"))
-            })?,
-        };
-        let sql_memory = settings.sql_memory.as_deref().unwrap_or("512MiB");
-        let sql_memory_bytes = byte_size::parse(sql_memory).ok_or_else(|| {
-            wrong(
-                "sql-memory",
-                &format!("a size such as 512MiB, not '{sql_memory}'"),
-            )
-        })?;
+        store.max_memory_bytes = size("max-memory", &settings.max_memory, machine_memory() / 2)?;
+        let sql_memory_bytes = size("sql-memory", &settings.sql_memory, 512 << 20)?;
         let ingest = settings.ingest.unwrap_or_default();
         if let Some(limit) = ingest.series_limits.max_series {
             // Series that overflow may pass the limit by a tenth.
@@ -279,7 +288,17 @@ impl Config {
         let defaults = QueryLimits::default();
         let timeout = duration("query-timeout", settings.query_timeout.as_deref(), "60s")?;
         let slow_after = duration("slow-query", settings.slow_query.as_deref(), "1s")?;
+        let of_all = machine_memory() / 8;
+        let of_all = size("max-queries-memory", &settings.max_queries_memory, of_all)?;
+        let of_one = size("max-query-memory", &settings.max_query_memory, of_all / 2)?;
+        let read = usize::try_from(defaults.max_read_bytes).unwrap_or(usize::MAX);
+        let read = size("max-query-read", &settings.max_query_read, read)?;
         let query = QueryLimits {
+            max_series: settings.max_query_series.unwrap_or(defaults.max_series),
+            max_blocks: settings.max_query_blocks.unwrap_or(defaults.max_blocks),
+            max_read_bytes: read as u64,
+            max_memory_bytes: of_one as u64,
+            max_memory_of_all_bytes: of_all as u64,
             max_lines: settings.max_lines.unwrap_or(defaults.max_lines),
             max_datapoints: settings.max_datapoints.unwrap_or(defaults.max_datapoints),
             max_broad_series: settings
@@ -318,6 +337,14 @@ impl Config {
             retention,
         })
     }
+}
+
+/// A size in bytes.
+fn size(name: &str, given: &Option<String>, default: usize) -> Result<usize, ServerError> {
+    let Some(text) = given else {
+        return Ok(default);
+    };
+    byte_size::parse(text).ok_or_else(|| wrong(name, &format!("a size such as 8GiB, not '{text}'")))
 }
 
 /// The memory that there is for this process, in bytes: that of the machine, or of its control group when that is less.
@@ -374,6 +401,14 @@ impl Config {
             ("max-lines", self.query.max_lines.into()),
             ("max-datapoints", self.query.max_datapoints.into()),
             ("max-broad-series", self.query.max_broad_series.into()),
+            ("max-query-series", self.query.max_series.into()),
+            ("max-query-blocks", self.query.max_blocks.into()),
+            ("max-query-read", self.query.max_read_bytes.into()),
+            ("max-query-memory", self.query.max_memory_bytes.into()),
+            (
+                "max-queries-memory",
+                self.query.max_memory_of_all_bytes.into(),
+            ),
             ("max-running", self.query.max_running.into()),
             (
                 "max-running-of-caller",

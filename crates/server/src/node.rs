@@ -38,6 +38,9 @@ const MAX_PUBLISHING: usize = 256;
 /// Room for the indexes of history files.
 const INDEX_CACHE_BYTES: u64 = 256 << 20;
 
+/// Bounds the parts of history files that are kept in memory.
+const PAGE_CACHE_BYTES: u64 = 256 << 20;
+
 /// The largest message of a native connection.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
@@ -207,6 +210,7 @@ async fn open_history(directory: &DataDirectory, config: &Config) -> Result<Hist
     let writer = format!("{}-{}", std::process::id(), clock::now());
     let options = HistoryOptions {
         cache_bytes: INDEX_CACHE_BYTES,
+        page_bytes: PAGE_CACHE_BYTES,
         ..HistoryOptions::new(config.store.step, writer.clone())
     };
     let history = History::open_with(objects, options).await?;

@@ -202,6 +202,10 @@ pub fn observe(node: &Arc<NodeState>) {
     count("hesper.history.filesFailed", "", |n| {
         load(&n.history.stats().files_failed)
     });
+    gauge("hesper.history.kept", "indexes", |n| {
+        n.history.kept_bytes().0
+    });
+    gauge("hesper.history.kept", "pages", |n| n.history.kept_bytes().1);
     let queries = "hesper.query.count";
     count(queries, "answered", |n| load(&n.engine.stats().answered));
     count(queries, "failed", |n| load(&n.engine.stats().failed));
@@ -209,6 +213,7 @@ pub fn observe(node: &Arc<NodeState>) {
     count(queries, "partial", |n| load(&n.engine.stats().partial));
     gauge("hesper.query.now", "running", |n| n.engine.turns().0 as u64);
     gauge("hesper.query.now", "waiting", |n| n.engine.turns().1 as u64);
+    gauge("hesper.query.memoryHeld", "", |n| n.engine.held_bytes());
     let alerts = "hesper.alerts.count";
     count(alerts, "evaluations", |n| {
         load(&n.alerts.stats().evaluations)

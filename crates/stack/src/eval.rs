@@ -86,6 +86,30 @@ pub fn evaluate_chunk(
     })
 }
 
+/// As [`evaluate_chunk`], for an expression whose data no other needs after it: what storage found is not copied but taken, where it is the
+/// result as it is.
+///
+/// # Errors
+/// As [`evaluate_chunk`].
+pub fn evaluate_chunk_last(
+    expr: &TimeSeriesExpr,
+    ctx: &EvalContext,
+    data: &mut HashMap<DataExpr, Vec<TimeSeries>>,
+    state: &mut EvalState,
+) -> Result<ResultSet, StackError> {
+    match expr {
+        TimeSeriesExpr::Data(wanted) => {
+            state.begin(ctx);
+            Ok(ResultSet {
+                series: data.remove(wanted).unwrap_or_default(),
+                messages: Vec::new(),
+            })
+        }
+        TimeSeriesExpr::NamedRewrite(named) => evaluate_chunk_last(&named.eval, ctx, data, state),
+        expr => evaluate_chunk(expr, ctx, data, state),
+    }
+}
+
 struct Evaluation<'a> {
     /// The cells that are computed: those of the range, and around it what a consolidation to longer steps takes in.
     ctx: &'a EvalContext,

@@ -29,6 +29,9 @@ pub const MAX_AXES: usize = 5;
 /// The tag that tells how much earlier the data of a line are.
 pub const OFFSET_TAG: &str = "atlas.offset";
 
+/// What the tags begin with that show the figures of a line.
+const FIGURE_TAGS: &str = "atlas.";
+
 /// The hint that axes have the colour of the theme, although there are several.
 const AMBIGUOUS_AXES: &str = "ambiguous-multi-y";
 
@@ -173,8 +176,9 @@ pub fn assemble(
         );
         plots.push(plot(content, axis, several)?);
     }
-    let tags = common_tags(plots.iter().flat_map(|plot| &plot.lines));
-    let title = options.title.as_ref().map(|title| with_tags(title, &tags));
+    let all_lines = || plots.iter().flat_map(|plot| &plot.lines);
+    let title = options.title.as_ref();
+    let title = title.map(|title| with_tags(title, &common_tags(all_lines())));
     let mut graph = Graph {
         plots,
         title,
@@ -197,10 +201,11 @@ struct Content {
 
 fn plot(content: Content, options: &AxisOptions, several: bool) -> Result<Plot, StackError> {
     let is_heatmap = |line: &Line| line.source.line_style == LineStyle::Heatmap;
-    let tags = common_tags(content.lines.iter());
+    let ylabel = options.ylabel.as_ref();
+    let ylabel = ylabel.map(|label| with_tags(label, &common_tags(content.lines.iter())));
     Ok(Plot {
         axis: options.axis(content.lines.iter().any(is_heatmap))?,
-        ylabel: options.ylabel.as_ref().map(|label| with_tags(label, &tags)),
+        ylabel,
         has_color_of_lines: several && !(content.lines.is_empty() && content.messages.is_empty()),
         lines: content.lines,
         messages: content.messages,
@@ -289,7 +294,8 @@ fn lines(
         palette: style.palette().map(str::to_owned),
         offset_millis: style.offset_millis(),
     });
-    let offset = ShortSpan(source.offset_millis).to_string();
+    let offset_key: Arc<str> = OFFSET_TAG.into();
+    let offset: Arc<str> = ShortSpan(source.offset_millis).to_string().into();
     let legend = Legend::new(style, series.len())?;
     let color = style.color().map(|color| LineColor::Set(color.to_owned()));
     let palette = if source.palette.is_some() {
@@ -309,8 +315,8 @@ fn lines(
             values.drain(..values.len().min(1));
             let stats = SummaryStats::of(&values);
             let label = series.label().into_owned();
-            series.tags.insert(OFFSET_TAG, offset.as_str());
-            let text = match legend.uses_tags() || label.contains('$') {
+            series.tags.insert(offset_key.clone(), offset.clone());
+            let text = match legend.may_show(&label, FIGURE_TAGS) {
                 true => legend.text(&label, &with_stats(&series.tags, &stats, options))?,
                 false => legend.text(&label, &series.tags)?,
             };
@@ -352,7 +358,7 @@ fn with_stats(tags: &Tags, stats: &SummaryStats, options: &AxisOptions) -> Tags 
         // Atlas does not offer the count.
         if statistic != Statistic::Count {
             tags.insert(
-                format!("atlas.{}", statistic.name()),
+                format!("{FIGURE_TAGS}{}", statistic.name()),
                 format(stats.get(statistic)),
             );
         }

@@ -67,9 +67,10 @@ impl<'s> Legend<'s> {
         })
     }
 
-    /// True when its text may hold more than the label of a line: then the tags count.
-    pub fn uses_tags(&self) -> bool {
-        self.template.is_some() || self.transform.is_some()
+    /// True when the text of a line with this label may show tags whose keys begin with `prefix`.
+    pub fn may_show(&self, label: &str, prefix: &str) -> bool {
+        // What is put into a template is not looked through again; a transform may make keys of any text.
+        self.transform.is_some() || self.template.unwrap_or(label).contains(prefix)
     }
 
     /// The text for a line with this label and these tags.

@@ -31,7 +31,8 @@ pub mod word;
 
 pub use error::StackError;
 pub use eval::{
-    DataGroup, EvalContext, EvalState, ResultSet, TimeSeries, data_result, evaluate, evaluate_chunk,
+    DataGroup, EvalContext, EvalState, ResultSet, TimeSeries, data_result, evaluate,
+    evaluate_chunk, evaluate_chunk_last,
 };
 pub use expr::{DataAggregate, DataExpr, EventExpr, StyleExpr, TimeSeriesExpr};
 pub use normalize::normalize;

@@ -34,25 +34,10 @@ pub async fn ingest(
     fleet: &Fleet,
     args: &FleetArgs,
 ) -> Result<(), CommandError> {
-    let connection = Connection::open(&node.grpc, &ConnectOptions::default()).await?;
-    let mut parts = Vec::new();
-    for number in 0..args.connections.max(1) {
-        let hello = Hello {
-            client: Connection::random_client(),
-            name: format!("bench-{number}"),
-            ..Hello::default()
-        };
-        let stream = connection.publish_stream(hello, args.window).await?;
-        parts.push(Part::new(stream, fleet, number, args.connections.max(1)));
-    }
     let idle = node.usage();
-    let bar = ProgressBar::new(fleet.datapoints());
-    let style = "{wide_bar} {percent}% {human_pos} datapoints durable, {per_sec}";
-    bar.set_style(ProgressStyle::with_template(style).expect("a valid template"));
     let began = Instant::now();
-    let streams = try_join_all(parts.into_iter().map(|part| part.publish(fleet, &bar))).await?;
+    let streams = publish(node, fleet, (args.connections, args.window)).await?;
     let elapsed = began.elapsed().as_secs_f64();
-    bar.finish_and_clear();
     let busy = node.usage();
     let datapoints = fleet.datapoints() as f64;
     let cpu = busy.cpu_secs - idle.cpu_secs;
@@ -84,6 +69,34 @@ pub async fn ingest(
         per_datapoint(node.disk_bytes("log"))
     );
     Ok(())
+}
+
+/// Publishes the fleet by so many connections, each with so many batches on their way, and waits until all is durable; gives the connections, which are still open.
+///
+/// # Errors
+/// When the node refuses any datapoint or cannot be reached.
+pub async fn publish(
+    node: &NodeProcess,
+    fleet: &Fleet,
+    (connections, window): (usize, usize),
+) -> Result<Vec<BatchStream>, CommandError> {
+    let connection = Connection::open(&node.grpc, &ConnectOptions::default()).await?;
+    let mut parts = Vec::new();
+    for number in 0..connections.max(1) {
+        let hello = Hello {
+            client: Connection::random_client(),
+            name: format!("bench-{number}"),
+            ..Hello::default()
+        };
+        let stream = connection.publish_stream(hello, window).await?;
+        parts.push(Part::new(stream, fleet, number, connections.max(1)));
+    }
+    let bar = ProgressBar::new(fleet.datapoints());
+    let style = "{wide_bar} {percent}% {human_pos} datapoints durable, {per_sec}";
+    bar.set_style(ProgressStyle::with_template(style).expect("a valid template"));
+    let streams = try_join_all(parts.into_iter().map(|part| part.publish(fleet, &bar))).await?;
+    bar.finish_and_clear();
+    Ok(streams)
 }
 
 /// A connection and its part of the fleet.
@@ -172,8 +185,8 @@ async fn gauge(node: &NodeProcess, name: &str, id: &str) -> Result<f64, CommandE
 /// Waits until no window of the fleet is open.
 ///
 /// # Errors
-/// When one stays open.
-async fn settle(node: &NodeProcess) -> Result<(), CommandError> {
+/// When one stays open, or the node cannot be reached.
+pub async fn settle(node: &NodeProcess) -> Result<(), CommandError> {
     let began = Instant::now();
     let spinner = ProgressBar::new_spinner();
     spinner.set_message("waiting for the last window to be sealed");

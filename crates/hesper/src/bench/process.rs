@@ -37,16 +37,21 @@ pub struct Usage {
 }
 
 impl NodeProcess {
-    /// Starts this very program as a node that takes data of any age.
+    /// Starts this very program as a node that takes data of any age, and keeps them in memory unless `flags` say otherwise.
     ///
     /// # Errors
     /// When it does not come up; the message has its own words.
-    pub async fn start(data_dir: &Path) -> Result<Self, CommandError> {
+    pub async fn start(data_dir: &Path, flags: &[&str]) -> Result<Self, CommandError> {
         let failed = |what: String| CommandError::Other(format!("the node did not start: {what}"));
         let program = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
+        let settings: &[&str] = match flags {
+            [] => &["--hot-window", "7300d"],
+            flags => flags,
+        };
         let mut child = Command::new(program)
             .args(["serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
-            .args(["--max-age", "7300d", "--hot-window", "7300d"])
+            .args(["--max-age", "7300d"])
+            .args(settings)
             .args(["--max-lines", "10000", "--max-datapoints", "5000000"])
             .arg("--data-dir")
             .arg(data_dir)

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use futures::future::try_join_all;
+
 use super::fleet::{Fleet, STEP_SECS};
 use super::process::NodeProcess;
 use crate::error::CommandError;
@@ -32,6 +34,9 @@ const QUESTIONS: [(&str, &str); 10] = [
     ("everything, sum", "name,:has,:sum"),
     ("everything, by app", "name,:has,:sum,(,nf.app,),:by"),
 ];
+
+/// Queries of dashboards that are asked at the same time.
+const DASHBOARDS: usize = 30;
 
 /// Asks every question and prints median, 99th percentile and the size of the answer.
 ///
@@ -72,8 +77,7 @@ pub async fn query(node: &NodeProcess, fleet: &Fleet, rounds: usize) -> Result<(
                 millis.push(took);
             }
         }
-        millis.sort_by(f64::total_cmp);
-        let at = |p: f64| millis[((millis.len() - 1) as f64 * p).round() as usize];
+        let at = quantiles(millis);
         let series = read
             .strip_prefix("series=")
             .and_then(|r| r.split(',').next())
@@ -84,5 +88,82 @@ pub async fn query(node: &NodeProcess, fleet: &Fleet, rounds: usize) -> Result<(
             at(0.99)
         );
     }
+    tags(node, rounds).await?;
+    dashboards(node, &start, &end, rounds).await
+}
+
+/// The quantiles of times.
+fn quantiles(mut millis: Vec<f64>) -> impl Fn(f64) -> f64 {
+    millis.sort_by(f64::total_cmp);
+    move |p: f64| millis[((millis.len() - 1) as f64 * p).round() as usize]
+}
+
+/// Times the values of keys with few and with many of them.
+async fn tags(node: &NodeProcess, rounds: usize) -> Result<(), CommandError> {
+    for key in ["nf.app", "nf.node"] {
+        let query = ("q", "name,metric_07,:eq");
+        let target = fetch::target(&format!("/api/v1/tags/{key}"), &[query]);
+        let mut millis = Vec::new();
+        let mut bytes = 0;
+        for round in 0..=rounds {
+            let began = Instant::now();
+            bytes = fetch::get_ok(&node.http, &target).await?.body.len();
+            if round > 0 {
+                millis.push(began.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+        let at = quantiles(millis);
+        let what = format!("tags {key} of a name");
+        println!(
+            "{what:24} {:>9.2} {:>9.2} {:>9} {bytes:>11}",
+            at(0.5),
+            at(0.99),
+            "-"
+        );
+    }
+    Ok(())
+}
+
+/// Times the queries of dashboards that are opened at the same time, by callers of their own.
+async fn dashboards(
+    node: &NodeProcess,
+    start: &str,
+    end: &str,
+    rounds: usize,
+) -> Result<(), CommandError> {
+    let mut millis = Vec::new();
+    for _ in 0..rounds {
+        let asked = (0..DASHBOARDS).map(|i| async move {
+            let program = match i % 3 {
+                0 => format!("name,metric_{:02},:eq,:sum", i % 40),
+                1 => format!("name,metric_{:02},:eq,:max,(,nf.app,),:by", i % 40),
+                _ => format!("nf.app,app{:02},:eq,:sum,(,statistic,),:by", i % 50),
+            };
+            let caller = format!("dashboard-{i}");
+            let target = fetch::target(
+                "/api/v1/graph",
+                &[
+                    ("q", &program),
+                    ("s", start),
+                    ("e", end),
+                    ("format", "json"),
+                    ("id", &caller),
+                ],
+            );
+            let began = Instant::now();
+            fetch::get_ok(&node.http, &target).await?;
+            Ok::<_, CommandError>(began.elapsed().as_secs_f64() * 1e3)
+        });
+        millis.extend(try_join_all(asked).await?);
+    }
+    let at = quantiles(millis);
+    let what = format!("{DASHBOARDS} dashboard queries");
+    println!(
+        "{what:24} {:>9.2} {:>9.2} {:>9} {:>11}  each, all at once",
+        at(0.5),
+        at(0.99),
+        "-",
+        "-"
+    );
     Ok(())
 }

@@ -3,9 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hesper_model::TagQuery;
+use hesper_model::{TagQuery, Window};
+use parking_lot::RwLock;
 
 use super::HotStore;
+use crate::series_table::SeriesRef;
+use crate::shard::Shard;
+use crate::symbols::Symbol;
+
+/// To ask so many series for their value costs as much as to ask whether any of them is among those of a value.
+const SERIES_A_VALUE: u64 = 8;
 
 impl HotStore {
     /// The tag keys of the series that match, after `after`, sorted, at most `limit`.
@@ -24,26 +31,70 @@ impl HotStore {
         after: Option<&str>,
         limit: usize,
     ) -> Vec<Arc<str>> {
-        self.list(limit, |shard| {
-            let matched = narrowed(query).map(|q| shard.index.matching(q));
-            shard.index.values(key, matched.as_ref(), after, limit)
+        let Some(query) = narrowed(query) else {
+            return self.list(limit, |shard| shard.index.values(key, None, after, limit));
+        };
+        let symbols = self.symbols.read();
+        let Some(key_symbol) = symbols.find(key) else {
+            return Vec::new();
+        };
+        // By number: most values occur in all shards.
+        let mut found: Vec<Symbol> = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.read();
+            let matched = shard.index.matching(query);
+            let begin = found.len();
+            if matched.len() / SERIES_A_VALUE > shard.index.value_count(key) as u64 {
+                let values = shard.index.values(key, Some(&matched), after, limit);
+                found.extend(values.iter().filter_map(|text| symbols.find(text)));
+            } else {
+                let series = matched.iter().map(SeriesRef);
+                found.extend(series.filter_map(|s| shard.table.value(s, key_symbol)));
+                let mut of_shard = found.split_off(begin);
+                of_shard.sort_unstable();
+                of_shard.dedup();
+                found.append(&mut of_shard);
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        let texts = found.into_iter().map(|s| symbols.text(s).clone());
+        let mut texts: Vec<Arc<str>> = texts.filter(|t| after.is_none_or(|a| **t > *a)).collect();
+        texts.sort_unstable();
+        texts.truncate(limit);
+        texts
+    }
+
+    /// The windows that every shard holds all of: of their series history knows no other.
+    pub fn complete_windows(&self) -> BTreeSet<Window> {
+        let complete = |shard: &RwLock<Shard>| -> BTreeSet<Window> {
+            let shard = shard.read();
+            let windows = shard.windows.iter();
+            windows
+                .filter(|(_, w)| w.complete)
+                .map(|(w, _)| *w)
+                .collect()
+        };
+        let mut shards = self.shards.iter();
+        let Some(first) = shards.next().map(complete) else {
+            return BTreeSet::new();
+        };
+        shards.fold(first, |all, shard| {
+            let of_shard = complete(shard);
+            all.intersection(&of_shard).copied().collect()
         })
     }
 
     /// Number of series in memory that match.
     pub fn count_matching(&self, query: &TagQuery) -> u64 {
-        let count = |s: &parking_lot::RwLock<crate::shard::Shard>| match narrowed(query) {
+        let count = |s: &RwLock<Shard>| match narrowed(query) {
             Some(q) => s.read().index.matching(q).len(),
             None => s.read().index.len(),
         };
         self.shards.iter().map(count).sum()
     }
 
-    fn list(
-        &self,
-        limit: usize,
-        of_shard: impl Fn(&crate::shard::Shard) -> Vec<Arc<str>>,
-    ) -> Vec<Arc<str>> {
+    fn list(&self, limit: usize, of_shard: impl Fn(&Shard) -> Vec<Arc<str>>) -> Vec<Arc<str>> {
         let mut all = BTreeSet::new();
         for shard in &self.shards {
             all.extend(of_shard(&shard.read()));

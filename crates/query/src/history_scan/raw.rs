@@ -22,11 +22,8 @@ impl HistoryScan<'_> {
     ) -> Result<TierStats, FileError> {
         let index = self.history.index(file).await?;
         let (rows, groups) = self.assign(&index, part, &mut found.groups)?;
-        let mut stats = TierStats {
-            files: 1,
-            rows: rows.len(),
-            values: 0,
-        };
+        let mut stats = TierStats::of_rows(file, &index, rows.len());
+        self.budget.take_bytes(stats.bytes)?;
         if rows.is_empty() {
             return Ok(stats);
         }

@@ -15,13 +15,12 @@ use hesper_history::day::Day;
 use hesper_history::rollup::{CellValues, RollupCells};
 use hesper_history::{DataFile, FileIndex};
 use hesper_hot::fold::{Accumulator, CellLayout, FoldOp};
-use hesper_hot::groups::TooManyGroups;
 use hesper_hot::scan::PartialScan;
 use hesper_model::{Consolidation, SeriesId, Slot, TimeRange, Window};
 use roaring::RoaringBitmap;
 
 use super::row_groups::RowGroups;
-use super::{FileError, HistoryOutcome, HistoryScan, Layered, Part};
+use super::{FileError, HistoryOutcome, HistoryScan, Layered, Part, ScanRefused};
 use crate::cells::neutral;
 use crate::notice::Notice;
 use crate::tiers::TierStats;
@@ -33,14 +32,13 @@ impl HistoryScan<'_> {
     /// Folds the cells of a part, below what `part` holds of raw data.
     pub(super) async fn scan_rolled(
         &self,
-        mut files: Vec<Arc<DataFile>>,
+        files: &[Arc<DataFile>],
         part: &mut Part,
         found: &mut PartialScan,
         outcome: &mut HistoryOutcome,
-    ) -> Result<(), TooManyGroups> {
-        files.retain(|f| self.may_match(f, part.segment.range));
+    ) -> Result<(), ScanRefused> {
         let mut rows = Rows::new(self, part);
-        for file in &files {
+        for file in files {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -84,11 +82,8 @@ impl HistoryScan<'_> {
             return Ok(TierStats::default());
         };
         let wanted = rows.wanted(self, &index);
-        let mut stats = TierStats {
-            files: 1,
-            rows: wanted.len(),
-            values: 0,
-        };
+        let mut stats = TierStats::of_rows(file, &index, wanted.len());
+        self.budget.take_bytes(stats.bytes)?;
         if wanted.is_empty() {
             return Ok(stats);
         }

@@ -8,12 +8,13 @@ use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use hesper_hot::fold::{CellLayout, FoldOp};
-use hesper_hot::groups::{Grouping, TooManyGroups};
+use hesper_hot::groups::Grouping;
 use hesper_hot::scan::{PartialScan, ScanRequest, ScanStats};
 use hesper_model::block::BLOCK_SLOTS;
 use hesper_model::{Consolidation, Slot, TagQuery, TimeRange, Window};
 
-use crate::history_scan::{HistoryOutcome, HistoryScan, may_hold_name};
+use crate::budget::Budget;
+use crate::history_scan::{HistoryOutcome, HistoryScan, ScanRefused, may_hold_name};
 use crate::tiers::Tiers;
 
 /// Cells that a chunk is made to hold at most, by what is reckoned.
@@ -168,17 +169,18 @@ impl SeriesRequest {
         units
     }
 
-    /// Reads a chunk. Keeps a core busy; `runtime` reads the files.
+    /// Reads a chunk. Keeps a core busy; `runtime` reads the files. `budget` is that of the chunk: what it holds is gone before the next.
     ///
     /// # Errors
-    /// When the chunk holds more series than it may: it is to be [halved](Self::halves).
+    /// When the chunk holds more series than it may, and is to be [halved](Self::halves); when it reads more than a query may.
     pub fn read(
         &self,
         tiers: &Tiers,
         chunk: &Chunk,
         cancelled: &AtomicBool,
+        budget: &Budget,
         runtime: &tokio::runtime::Handle,
-    ) -> Result<Found, TooManyGroups> {
+    ) -> Result<Found, ScanRefused> {
         let slots_per_cell = self.cell_slots as usize;
         let cells = chunk.range.len() / slots_per_cell;
         let mut all = Found {
@@ -211,8 +213,10 @@ impl SeriesRequest {
                 complete: std::mem::take(&mut found.complete),
                 overlays: std::mem::take(&mut found.overlays),
                 cancelled,
+                budget,
+                runtime,
             };
-            let history = runtime.block_on(scan.run(&mut found))?;
+            let history = scan.run(&mut found)?;
             all.memory.series += found.stats.series;
             all.memory.blocks += found.stats.blocks;
             all.history.push(history);

@@ -29,6 +29,7 @@ use super::request::SqlRequest;
 use super::rows::Rows;
 use crate::engine::QueryEngine;
 use crate::error::{PlanError, QueryError};
+use crate::history_scan::ScanRefused;
 
 /// The chunks that no partition has taken yet; `None` before the first has asked.
 type Queue = Mutex<Option<VecDeque<Chunk>>>;
@@ -231,9 +232,6 @@ impl Part {
 
     async fn chunks(&self) -> Result<Vec<Chunk>> {
         let (engine, request) = (&self.scan.engine, &self.scan.request);
-        if !self.run.all {
-            engine.check_breadth(&request.query).map_err(told)?;
-        }
         let tiers = engine.tiers();
         let Some(all) = SeriesRequest::whole_range(tiers) else {
             return Ok(Vec::new());
@@ -241,6 +239,10 @@ impl Part {
         let range = (self.scan.time).slots(tiers.hot.step(), request.cell_slots, all);
         if range.is_empty() {
             return Ok(Vec::new());
+        }
+        if !self.run.all {
+            let slots = range.len() as u64;
+            engine.check_breadth(&request.query, slots).map_err(told)?;
         }
         Ok(request.chunks(tiers, range, engine.partitions()).await)
     }
@@ -253,7 +255,8 @@ impl Part {
         let (asked, stop) = (chunk.clone(), cancelled.0.clone());
         // Folding keeps a core busy: it must not hold up the tasks that serve connections.
         let reading = tokio::task::spawn_blocking(move || {
-            request.read(engine.tiers(), &asked, &stop, &runtime)
+            let budget = engine.budget();
+            request.read(engine.tiers(), &asked, &stop, &budget, &runtime)
         });
         let read = reading
             .await
@@ -266,7 +269,8 @@ impl Part {
                 }
                 Ok(Some(found))
             }
-            Err(too_many) => {
+            Err(ScanRefused::Budget(error)) => Err(error.into()),
+            Err(ScanRefused::TooMany(too_many)) => {
                 let Some(halves) = self.scan.request.halves(chunk) else {
                     let text = format!("too many series in one shard of the store: {too_many}");
                     return Err(PlanError::TooMuch(text).into());

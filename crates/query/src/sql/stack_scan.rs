@@ -72,9 +72,10 @@ impl StackExec {
         let wanted: Vec<&TimeSeriesExpr> = exprs.iter().map(|style| &*style.expr).collect();
         let ctx = self.request.time.context();
         let mut states = vec![EvalState::default(); wanted.len()];
+        let budget = self.engine.budget();
         let answer = self
             .engine
-            .answer(&wanted, &mut states, &ctx, statement.options())
+            .answer(&wanted, &mut states, &ctx, statement.options(), &budget)
             .await?;
         statement.note_answer(&answer);
         let mut results: Vec<_> = answer.results.into_iter().map(Some).collect();

@@ -99,9 +99,9 @@ impl From<QueryError> for ApiError {
             // The client that asked is told; nginx's word for a request that was given up.
             QueryError::Killed => StatusCode::from_u16(499).expect("three digits"),
             QueryError::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
-            QueryError::Timeout { .. } | QueryError::Incomplete(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            QueryError::OutOfMemory { .. }
+            | QueryError::Timeout { .. }
+            | QueryError::Incomplete(_) => StatusCode::SERVICE_UNAVAILABLE,
             QueryError::Plan(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())

@@ -165,9 +165,11 @@ impl FetchStream {
                 .engine
                 .evaluate_chunk(&wanted, &mut states, &chunk, options);
             let queries = node.engine.queries();
-            let answer = queries
+            let mut answer = queries
                 .run(&self.program, &self.caller, clock::now(), query)
                 .await?;
+            // Whoever reads slowly does not keep others from their turn.
+            answer.held = None;
             // Promise P4: an answer that lacks a part says so.
             for text in graph::data_notices(&answer.missing, &answer.notices) {
                 let warning = json!({"type": "warn", "message": text}).to_string();

@@ -5,12 +5,15 @@ mod explain;
 mod json;
 mod picture;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Extension;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
+use futures::stream;
 use hesper_stack::StackError;
 use hesper_stack::graph::Line;
 
@@ -97,17 +100,18 @@ fn write(graph: EvaluatedGraph, format: Format, target: &str) -> Result<Response
     let missing = graph.missing_parts();
     let stats = graph.stats;
     let lines = || graph.lines().collect::<Vec<&Line>>();
-    let (kind, body) = match format {
-        Format::Json => ("application/json", json::values(&graph, &lines()).into()),
-        Format::StatsJson => ("application/json", json::stats(&graph, &lines()).into()),
-        Format::Csv => ("text/csv", csv::write(&lines(), &graph, ',').into()),
-        Format::Text => ("text/plain", csv::write(&lines(), &graph, '\t').into()),
+    let one = |text: Vec<u8>| vec![Bytes::from(text)];
+    let (kind, parts) = match format {
+        Format::Json => ("application/json", json::values(&graph, &lines())),
+        Format::StatsJson => ("application/json", one(json::stats(&graph, &lines()))),
+        Format::Csv => ("text/csv", one(csv::write(&lines(), &graph, ',').into())),
+        Format::Text => ("text/plain", one(csv::write(&lines(), &graph, '\t').into())),
         Format::Picture(picture) => {
             let drawn = picture.draw(graph, target).map_err(StackError::from)?;
-            (picture.content_type(), drawn)
+            (picture.content_type(), one(drawn))
         }
     };
-    let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
+    let mut response = ([(header::CONTENT_TYPE, kind)], body_of(parts)).into_response();
     let headers = response.headers_mut();
     if let Some(parts) = missing {
         headers.insert(PARTIAL, parts);
@@ -120,4 +124,11 @@ fn write(graph: EvaluatedGraph, format: Format, target: &str) -> Result<Response
         headers.insert(READ, read);
     }
     Ok(response)
+}
+
+/// A body of parts, which are sent as they are instead of being copied together. Its length is known all the same.
+fn body_of(parts: Vec<Bytes>) -> Response {
+    let length: usize = parts.iter().map(Bytes::len).sum();
+    let parts = stream::iter(parts.into_iter().map(Ok::<_, Infallible>));
+    ([(header::CONTENT_LENGTH, length)], Body::from_stream(parts)).into_response()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderName, HeaderValue, header};
@@ -12,6 +13,7 @@ use hesper_stack::time::{TimeZone, time_range};
 use hesper_stack::{StackError, parse_query};
 use serde_json::json;
 
+use super::access::Caller;
 use super::error::ApiError;
 use super::graph::PARTIAL;
 use super::params::Params;
@@ -30,6 +32,7 @@ const MAX_PAGE: usize = 1000;
 /// 400 when a parameter makes no sense.
 pub async fn keys(
     State(node): State<Arc<NodeState>>,
+    Extension(Caller(caller)): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let params = Params::read(query.as_deref());
@@ -37,7 +40,8 @@ pub async fn keys(
     if page.verbose {
         return Ok(Json(json!([])).into_response());
     }
-    let list = node.engine.tiers().tag_keys(&page.request).await;
+    let request = page.request.clone();
+    let list = node.engine.tags(None, request, &caller).await?;
     Ok(page.answer(list, None))
 }
 
@@ -47,6 +51,7 @@ pub async fn keys(
 /// 400 when a parameter makes no sense.
 pub async fn values(
     State(node): State<Arc<NodeState>>,
+    Extension(Caller(caller)): Extension<Caller>,
     Path(key): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
@@ -55,7 +60,11 @@ pub async fn values(
     if page.verbose && !page.continue_after_tag(&key) {
         return Ok(page.answer(TagList::default(), Some(&key)));
     }
-    let list = node.engine.tiers().tag_values(&key, &page.request).await;
+    let request = page.request.clone();
+    let list = node
+        .engine
+        .tags(Some(key.clone()), request, &caller)
+        .await?;
     let key = page.verbose.then_some(&*key);
     Ok(page.answer(list, key))
 }

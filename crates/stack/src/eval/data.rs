@@ -1,5 +1,7 @@
 //! What storage found, named and put in order.
 
+use std::sync::Arc;
+
 use hesper_model::{DataSource, Step, Tags};
 
 use super::series::tag_label;
@@ -24,24 +26,28 @@ pub fn data_result(expr: &DataExpr, groups: Vec<DataGroup>, ctx: &EvalContext) -
     // What is left of the offset after whole steps shows each value later, or earlier when the offset is negative.
     let lag_millis =
         expr.offset_millis - (ctx.start.millis() - ctx.shifted(expr.offset_millis).start.millis());
-    let mut result: Vec<(String, TimeSeries)> = groups
+    let exact = expr.query.exact_tags();
+    let mut result: Vec<(Arc<str>, TimeSeries)> = groups
         .into_iter()
         .filter(|group| group.values.iter().any(|v| !v.is_nan()))
         .filter_map(|group| {
             let (tags, label) = match (&expr.group_by, expr.aggregate) {
-                (Some(keys), _) => (expr.result_tags(&group.tags), group_key(keys, &group.tags)?),
+                (Some(keys), _) => (
+                    with_keys(exact.clone(), keys, &group.tags),
+                    group_key(keys, &group.tags)?,
+                ),
                 (None, DataAggregate::All) => {
                     let label = tag_label(&group.tags);
                     (group.tags, label)
                 }
-                (None, DataAggregate::Of(_)) => (expr.result_tags(&Tags::empty()), expr.label()),
+                (None, DataAggregate::Of(_)) => (exact.clone(), expr.label()),
             };
-            let label = format!("{label}{offset_label}");
+            let label: Arc<str> = (label + &offset_label).into();
             let values = match lag_millis {
                 0 => group.values,
                 lag => lagging(&group.values, lag, ctx.step),
             };
-            let series = TimeSeries::labelled(tags, label.as_str(), group.source, values);
+            let series = TimeSeries::labelled(tags, label.clone(), group.source, values);
             Some((label, series))
         })
         .collect();
@@ -50,6 +56,16 @@ pub fn data_result(expr: &DataExpr, groups: Vec<DataGroup>, ctx: &EvalContext) -
     }
     result.sort_by(|a, b| a.0.cmp(&b.0));
     result.into_iter().map(|(_, series)| series).collect()
+}
+
+/// Tags, and those of these keys that a group has.
+fn with_keys(mut tags: Tags, keys: &[Arc<str>], group: &Tags) -> Tags {
+    for key in keys {
+        if let Some(value) = group.get_shared(key) {
+            tags.insert(key.clone(), value.clone());
+        }
+    }
+    tags
 }
 
 /// The values so much later: in each cell the one that was there at the time before, NaN where there is none.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hesper_model::{Aggregate, Consolidation, TagQuery, Tags};
+use hesper_model::{Aggregate, Consolidation, TagQuery};
 
 use super::print::query_label;
 use crate::span::ShortSpan;
@@ -98,17 +98,6 @@ impl DataExpr {
                 self.consolidation != self.aggregate.default_consolidation()
             }
         }
-    }
-
-    /// The tags of the result for a group with these tags: what the query fixes, and the group's keys.
-    pub fn result_tags(&self, group: &Tags) -> Tags {
-        let mut tags = self.query.exact_tags();
-        for key in self.group_by.iter().flatten() {
-            if let Some(value) = group.get_shared(key) {
-                tags.insert(key.clone(), value.clone());
-            }
-        }
-        tags
     }
 
     /// The label of an ungrouped result: `sum(name=x)`.

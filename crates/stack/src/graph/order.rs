@@ -6,8 +6,16 @@ use super::Line;
 use crate::stats::Statistic;
 
 /// The order of Java's texts, by their UTF-16 units.
+///
+/// It is that of the bytes, but for characters of four bytes: their units come before U+E000, which begins with the byte 0xEE.
 pub(super) fn compare_texts(a: &str, b: &str) -> Ordering {
-    a.encode_utf16().cmp(b.encode_utf16())
+    let mut differing = a.bytes().zip(b.bytes()).filter(|(a, b)| a != b);
+    match differing.next() {
+        None => a.len().cmp(&b.len()),
+        Some((0xEE..=0xEF, 0xF0..)) => Ordering::Greater,
+        Some((0xF0.., 0xEE..=0xEF)) => Ordering::Less,
+        Some((a, b)) => a.cmp(&b),
+    }
 }
 
 /// Sorts lines by what was asked for; without anything they stay as they are. What there is no sense in counts as the legend, and is

@@ -1,19 +1,23 @@
 //! A graph from its parameters to its lines.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::http::HeaderValue;
 use hesper_model::BLOCK_SLOTS;
-use hesper_query::engine::{QueryOptions, QueryStats};
-use hesper_query::{MissingPart, Notice, TierUse};
+use hesper_query::engine::{HeldByAnswer, QueryOptions, QueryStats};
+use hesper_query::{Answer, MissingPart, Notice, StageTimes, TierUse, aside};
 use hesper_stack::graph::{DisplayOptions, Graph, Line, assemble};
 use hesper_stack::time::{GraphTime, TimeZone, time_range};
-use hesper_stack::{GraphOptions, StackError, StyleExpr, TimeSeriesExpr, parse_graph};
+use hesper_stack::{EvalContext, GraphOptions, StackError, StyleExpr, TimeSeriesExpr, parse_graph};
 
 use crate::clock;
 use crate::http::error::ApiError;
 use crate::http::params::Params;
 use crate::node::NodeState;
+
+/// More than this is not made to lines on a task that serves connections.
+const LARGE_DATAPOINTS: u64 = 20_000;
 
 /// A graph that names no zone is in this one.
 const DEFAULT_ZONE: &str = "UTC";
@@ -52,8 +56,14 @@ pub struct EvaluatedGraph {
     pub tiers: Vec<TierUse>,
     /// What was looked at.
     pub stats: QueryStats,
+    /// How long the stages of the data took.
+    pub times: StageTimes,
+    /// How long lines, legends and figures took.
+    pub assembled: Duration,
     /// How long the data took, in milliseconds.
     pub fetch_millis: u64,
+    /// The turn, and the memory, until the graph is written.
+    _held: Option<Arc<HeldByAnswer>>,
 }
 
 /// The zones that are asked for, the primary one first.
@@ -156,6 +166,17 @@ impl GraphRequest {
             .run(&self.program, caller, clock::now(), query)
             .await?;
         let fetch_millis = began.elapsed().as_millis() as u64;
+        let large = answer.stats.datapoints > LARGE_DATAPOINTS;
+        aside::run(large, move || self.assemble(answer, ctx, fetch_millis)).await
+    }
+
+    fn assemble(
+        self,
+        answer: Answer,
+        ctx: EvalContext,
+        fetch_millis: u64,
+    ) -> Result<EvaluatedGraph, ApiError> {
+        let began = Instant::now();
         // Expressions are asked for in the order in which they lie, but axis by axis.
         let mut results: Vec<_> = answer.results.into_iter().map(Some).collect();
         let graph = assemble(&self.exprs, &self.display, &ctx, |style| {
@@ -170,7 +191,10 @@ impl GraphRequest {
             about_data: answer.notices,
             tiers: answer.tiers,
             stats: answer.stats,
+            times: answer.times,
+            assembled: began.elapsed(),
             fetch_millis,
+            _held: answer.held,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Graphs as JSON: values by time, or the figures of each line.
 
+use bytes::Bytes;
+use hesper_model::cores::in_parts;
 use hesper_stack::graph::Line;
 use serde::Serialize;
 
@@ -7,9 +9,15 @@ use super::EvaluatedGraph;
 use super::explain::Explain;
 use crate::http::json::Number;
 
+/// Numbers that are worth a core of their own.
+const PARALLEL_NUMBERS: usize = 50_000;
+
+/// Bytes of a number with its comma, about.
+const NUMBER_BYTES: usize = 10;
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct JsonGraph<'a> {
+struct Head<'a> {
     start: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<i64>,
@@ -17,9 +25,11 @@ struct JsonGraph<'a> {
     legend: Vec<&'a str>,
     metrics: Vec<&'a hesper_model::Tags>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    values: Option<Rows<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     stats: Option<Vec<JsonStats>>,
+}
+
+#[derive(Serialize)]
+struct Tail {
     notices: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explain: Option<Explain>,
@@ -35,59 +45,71 @@ struct JsonStats {
     last: Number,
 }
 
-/// The values of lines, time by time, written without being copied.
-struct Rows<'a> {
-    lines: &'a [&'a Line],
-    cells: usize,
-}
-
-impl Serialize for Rows<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq((0..self.cells).map(|cell| Row {
-            lines: self.lines,
-            cell,
-        }))
-    }
-}
-
-struct Row<'a> {
-    lines: &'a [&'a Line],
-    cell: usize,
-}
-
-impl Serialize for Row<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.lines.iter().map(|line| Number(line.values[self.cell])))
-    }
-}
-
-fn frame<'a>(graph: &EvaluatedGraph, lines: &[&'a Line]) -> JsonGraph<'a> {
+fn head<'a>(graph: &EvaluatedGraph, lines: &[&'a Line]) -> Head<'a> {
     let time = &graph.request.time;
-    JsonGraph {
+    Head {
         start: time.first_shown().millis(),
         end: None,
         step: time.step.millis(),
         legend: lines.iter().map(|l| l.legend.as_str()).collect(),
         metrics: lines.iter().map(|l| &l.tags).collect(),
-        values: None,
         stats: None,
-        notices: graph.notices(),
-        explain: graph.explains().then(|| Explain::of(graph)),
     }
 }
 
-/// The values of all lines by time.
-pub fn values(graph: &EvaluatedGraph, lines: &[&Line]) -> String {
-    let mut frame = frame(graph, lines);
+fn text(object: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(object).expect("texts and numbers")
+}
+
+/// The head without its last brace.
+fn begun(head: &Head<'_>) -> Vec<u8> {
+    let mut text = text(head);
+    text.pop();
+    text
+}
+
+/// What comes after the head, the comma before it included.
+fn rest(graph: &EvaluatedGraph) -> Vec<u8> {
+    let mut text = text(&Tail {
+        notices: graph.notices(),
+        explain: graph.explains().then(|| Explain::of(graph)),
+    });
+    text[0] = b',';
+    text
+}
+
+/// The values of all lines by time, in parts that make one text. Times are shared out to the cores: this is most of the work of a large answer.
+pub fn values(graph: &EvaluatedGraph, lines: &[&Line]) -> Vec<Bytes> {
     let cells = graph.request.time.context().cells() - 1;
-    frame.values = Some(Rows { lines, cells });
-    serde_json::to_string(&frame).expect("texts and numbers")
+    let worth = PARALLEL_NUMBERS / lines.len().max(1) + 1;
+    let rows = in_parts(cells, worth, |part| {
+        let mut text = Vec::with_capacity(part.len() * (lines.len() * NUMBER_BYTES + 3));
+        for cell in part {
+            text.extend_from_slice(if cell == 0 { b"[" } else { b",[" });
+            for (i, line) in lines.iter().enumerate() {
+                if i > 0 {
+                    text.push(b',');
+                }
+                Number(line.values[cell]).write(&mut text);
+            }
+            text.push(b']');
+        }
+        text
+    });
+    let mut first = begun(&head(graph, lines));
+    first.extend_from_slice(b",\"values\":[");
+    let mut last = vec![b']'];
+    last.extend_from_slice(&rest(graph));
+    let parts = std::iter::once(first)
+        .chain(rows)
+        .chain(std::iter::once(last));
+    parts.map(Bytes::from).collect()
 }
 
 /// The figures of all lines.
-pub fn stats(graph: &EvaluatedGraph, lines: &[&Line]) -> String {
-    let mut frame = frame(graph, lines);
-    frame.end = Some(graph.request.time.context().end.millis());
+pub fn stats(graph: &EvaluatedGraph, lines: &[&Line]) -> Vec<u8> {
+    let mut head = head(graph, lines);
+    head.end = Some(graph.request.time.context().end.millis());
     let stats = lines.iter().map(|l| JsonStats {
         count: l.stats.count,
         avg: Number(l.stats.avg),
@@ -96,6 +118,8 @@ pub fn stats(graph: &EvaluatedGraph, lines: &[&Line]) -> String {
         min: Number(l.stats.min),
         last: Number(l.stats.last),
     });
-    frame.stats = Some(stats.collect());
-    serde_json::to_string(&frame).expect("texts and numbers")
+    head.stats = Some(stats.collect());
+    let mut text = begun(&head);
+    text.extend_from_slice(&rest(graph));
+    text
 }
