@@ -5,6 +5,7 @@ mod bench;
 mod cardinality;
 mod delete;
 mod demo;
+mod duration;
 mod error;
 mod fetch;
 mod fsck;
