@@ -11,7 +11,7 @@ use hesper_hot::{HotStore, StoreOptions};
 use hesper_ingest::Router;
 use hesper_ingest::atlas::{self, Encoding};
 use hesper_ingest::proto::{Batch, Hello, Series};
-use hesper_ingest::stream::Connection;
+use hesper_ingest::stream::{Connection, pack_values};
 use hesper_model::validation::Limits;
 use hesper_model::{Step, Timestamp};
 
@@ -50,7 +50,7 @@ fn native(c: &mut Criterion) {
             .collect(),
         time_millis: 60_000,
         refs: (0..SERIES).collect(),
-        values: vec![1.0; SERIES as usize],
+        values: pack_values(&[1.0; SERIES as usize]),
     };
     connection.take(&mut first, Timestamp(0)).expect("taken");
     let mut group = c.benchmark_group("a native batch of 10,000 known series");
@@ -62,7 +62,7 @@ fn native(c: &mut Criterion) {
             let mut batch = Batch {
                 sequence,
                 time_millis: sequence as i64 * 60_000,
-                values: vec![sequence as f64; SERIES as usize],
+                values: pack_values(&[sequence as f64; SERIES as usize]),
                 ..Batch::default()
             };
             connection.take(&mut batch, Timestamp(0)).expect("taken");

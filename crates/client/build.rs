@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile([file], [root])?;
 
     tonic_prost_build::configure()
+        .bytes(".hesper.v1.Batch.values")
         .build_server(false)
         .emit_rerun_if_changed(false)
         .compile_fds(descriptors.clone())?;

@@ -6,6 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={root}/{file}");
     let descriptors = protox::compile([file], [root])?;
     tonic_prost_build::configure()
+        .bytes(".hesper.v1.Batch.values")
         .build_client(false)
         .build_transport(false)
         .emit_rerun_if_changed(false)

@@ -28,7 +28,7 @@ pub fn run(mut bytes: &[u8]) {
         assert_eq!(again.encode_to_vec(), written);
         if let Some(publish_request::Message::Batch(mut batch)) = request.message {
             let now = Timestamp(batch.time_millis.clamp(*CLOCK.start(), *CLOCK.end()));
-            let (sequence, values) = (batch.sequence, batch.values.len());
+            let (sequence, values) = (batch.sequence, batch.values.len() / 8);
             match connection.take(&mut batch, now) {
                 Ok(taken) => {
                     assert_eq!(taken.sequence, sequence);

@@ -222,7 +222,7 @@ async fn frames_that_are_no_protocol() {
             series: vec![Series { tags }],
             time_millis: now() * 1000,
             refs,
-            values,
+            values: hesper_client::pack_values(&values),
         })
     };
     let broken = [

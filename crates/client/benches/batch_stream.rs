@@ -11,7 +11,7 @@ use hesper_client::proto::{
     Ack, Batch, Hello, LoadReply, LoadRequest, PublishDatapointsReply, PublishDatapointsRequest,
     PublishReply, PublishRequest, Welcome, publish_reply, publish_request,
 };
-use hesper_client::{BatchStream, ConnectOptions, Connection, SeriesRef};
+use hesper_client::{BatchStream, ConnectOptions, Connection, SeriesRef, pack_values};
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -46,7 +46,7 @@ fn encode(c: &mut Criterion) {
                         sequence: 1,
                         time_millis: 1_700_000_000_000,
                         refs,
-                        values,
+                        values: pack_values(&values),
                         ..Batch::default()
                     };
                     let message = Some(publish_request::Message::Batch(batch));

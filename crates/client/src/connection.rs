@@ -3,7 +3,7 @@
 mod batch_stream;
 mod load_stream;
 
-pub use batch_stream::{Ack, AckReceiver, BatchSender, BatchStream, SeriesRef};
+pub use batch_stream::{Ack, AckReceiver, BatchSender, BatchStream, SeriesRef, pack_values};
 pub use load_stream::LoadStream;
 
 use std::time::Duration;

@@ -53,6 +53,7 @@ pub mod proto {
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::{
     Ack, AckReceiver, BatchSender, BatchStream, ConnectOptions, Connection, LoadStream, SeriesRef,
+    pack_values,
 };
 pub use error::Error;
 pub use id::{Id, Tag};

@@ -11,11 +11,14 @@ mod process;
 mod query;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use crate::duration;
 use crate::error::CommandError;
 use fleet::Fleet;
+use ingest::{Pace, PublishArgs};
 use process::NodeProcess;
 
 /// The flags of `bench`.
@@ -28,7 +31,7 @@ pub struct BenchArgs {
 #[derive(Subcommand)]
 enum What {
     /// Publish the fleet as fast as it is made durable
-    Ingest(FleetArgs),
+    Ingest(IngestArgs),
     /// Publish the fleet, then time the usual questions
     Query(QueryArgs),
     /// Time how answers grow with series and with range, as CSV
@@ -55,6 +58,9 @@ pub struct FleetArgs {
     /// Batches of a connection on their way
     #[arg(long, default_value_t = 8)]
     window: usize,
+    /// Series in a batch at most
+    #[arg(long, default_value_t = 50_000)]
+    batch: usize,
     /// Wait until all windows are sealed before memory is measured (up to four minutes)
     #[arg(long)]
     settle: bool,
@@ -62,6 +68,32 @@ pub struct FleetArgs {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
+
+impl FleetArgs {
+    fn publishing(&self) -> PublishArgs {
+        PublishArgs {
+            connections: self.connections,
+            window: self.window,
+            batch: self.batch,
+        }
+    }
+}
+
+/// The flags of `bench ingest`.
+#[derive(Args)]
+pub struct IngestArgs {
+    #[command(flatten)]
+    fleet: FleetArgs,
+    /// Publish for so long, as many points as it takes, and then wait until the node is at rest
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse, conflicts_with = "points")]
+    publish_for: Option<Duration>,
+    /// Let so many series a minute of the clock end and others begin in their place
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    new_series_a_minute: u64,
+}
+
+/// Points of a series at most when it is published for a time: thirty days.
+const MAX_POINTS: usize = 30 * 24 * 60;
 
 /// The flags of `bench query`.
 #[derive(Args)]
@@ -78,22 +110,34 @@ pub struct QueryArgs {
 /// # Errors
 /// When the node cannot be started or does not do what it is asked.
 pub async fn bench(args: BenchArgs) -> Result<(), CommandError> {
-    let (args, rounds) = match args.what {
-        What::Ingest(args) => (args, None),
-        What::Query(args) => (args.fleet, Some(args.rounds)),
+    let (mut args, rounds, pace) = match args.what {
+        What::Ingest(args) => {
+            let pace = Pace {
+                publish_for: args.publish_for,
+                new_series_a_minute: args.new_series_a_minute,
+            };
+            (args.fleet, None, pace)
+        }
+        What::Query(args) => (args.fleet, Some(args.rounds), Pace::default()),
         What::Growth(args) => return growth::growth(args).await,
         What::Plot(args) => return plot::plot(&args),
     };
+    if pace.publish_for.is_some() {
+        args.points = MAX_POINTS;
+    }
     let directory = TemporaryDirectory::new(args.data_dir.clone())?;
     let fleet = Fleet::new(args.series, args.points, args.start, args.settle);
-    println!(
-        "fleet: {} series x {} points = {} datapoints",
-        fleet.series(),
-        fleet.points(),
-        fleet.datapoints()
-    );
+    match pace.publish_for {
+        Some(time) => println!("fleet: {} series for {time:?}", fleet.series()),
+        None => println!(
+            "fleet: {} series x {} points = {} datapoints",
+            fleet.series(),
+            fleet.points(),
+            fleet.datapoints()
+        ),
+    }
     let node = NodeProcess::start(&directory.path, &[]).await?;
-    let outcome = ingest::ingest(&node, &fleet, &args).await;
+    let outcome = ingest::ingest(&node, &fleet, &args, pace).await;
     let outcome = match (outcome, rounds) {
         (Ok(()), Some(rounds)) => query::query(&node, &fleet, rounds).await,
         (outcome, _) => outcome,

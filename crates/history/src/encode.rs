@@ -164,7 +164,7 @@ impl ValueColumns {
             base: (summary.min * divisor).round() as i64,
         });
         self.base.append_value(scale.map_or(0, |s| s.base));
-        self.values.push(&block.0, scale);
+        self.values.push_exact(&block.0, scale);
         self.count.append_value(count as i32);
         self.sum.append_option(summary.map(|s| s.sum));
         self.min.append_option(summary.map(|s| s.min));

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use chrono::DateTime;
 use hashbrown::HashMap;
 use hesper_hot::HotStore;
-use hesper_hot::store::{FlushRow, PendingFlush};
+use hesper_hot::store::PendingFlush;
 use hesper_hot::window::FlushId;
 use hesper_model::{Slot, Step, Timestamp, Window};
 use object_store::ObjectStore;
@@ -21,13 +21,13 @@ pub(crate) use commit::{Change, Fit, json, kind, load_manifest, parse_commit, pa
 
 use crate::day::Day;
 use crate::deletion::Deletion;
-use crate::encode::{self, EncodedFile};
+use crate::encode::{EncodedFile, FileWriter};
 use crate::file_index::FileIndex;
 use crate::manifest::{DataFile, Manifest};
 use crate::objects::{Created, Objects, Retry};
 use crate::page_cache::PageCache;
 use crate::rollup::{self, CellValues, RollupCells};
-use crate::{HistoryError, read};
+use crate::{HistoryError, layout, read};
 
 /// Rows of a data file; a flush with more of a window makes several files.
 pub const MAX_FILE_ROWS: usize = 131_072;
@@ -226,24 +226,30 @@ impl History {
     ) -> Result<EncodedFlush, HistoryError> {
         let mut files = Vec::new();
         for window in &flush.windows {
-            let mut rows: Vec<FlushRow> = Vec::new();
+            let keys = hot.flush_keys(flush, *window);
+            let (keys, _) = layout::split_keys(keys.iter().map(|k| &**k));
+            let mut writer: Option<FileWriter> = None;
             let mut part = 0;
-            let mut encode = |rows: &[FlushRow]| {
-                let file = encode::encode(rows, self.step, flush.id.0)?;
-                files.push((*window, part, file));
+            let mut finish = |writer: FileWriter| {
+                files.push((*window, part, writer.finish()?));
                 part += 1;
                 Ok::<_, HistoryError>(())
             };
+            // Row by row: together they would take more memory than anything else.
             hot.flush_rows(flush, *window, |row| {
-                rows.push(row);
-                if rows.len() == MAX_FILE_ROWS {
-                    encode(&rows)?;
-                    rows.clear();
+                let mut file = match writer.take() {
+                    Some(file) => file,
+                    None => FileWriter::new(self.step, keys.clone())?,
+                };
+                file.push(&row.tags, row.window, &row.block, flush.id.0)?;
+                if file.rows() == MAX_FILE_ROWS as u64 {
+                    return finish(file);
                 }
-                Ok::<_, HistoryError>(())
+                writer = Some(file);
+                Ok(())
             })?;
-            if !rows.is_empty() {
-                encode(&rows)?;
+            if let Some(file) = writer {
+                finish(file)?;
             }
         }
         Ok(EncodedFlush {

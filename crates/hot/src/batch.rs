@@ -15,8 +15,13 @@ pub struct SeriesHandle {
 }
 
 /// Datapoints, sorted by shard. Made once and used again and again, so that the steady state does not allocate.
+///
+/// A publisher sends the same series again and again: what [`Self::push_from`] and [`Self::settle`] have laid out once, [`Self::refill`]
+/// fills with the values of another time.
 pub struct Batch {
     columns: Vec<Samples>,
+    /// By shard: where the values come from, of datapoints of [`Self::push_from`].
+    sources: Vec<Vec<u32>>,
     /// Shards with datapoints, in the order they came.
     touched: Vec<u32>,
     one_time: Option<Timestamp>,
@@ -28,6 +33,7 @@ impl Batch {
     pub fn new(shards: u32) -> Self {
         Self {
             columns: (0..shards).map(|_| Samples::default()).collect(),
+            sources: (0..shards).map(|_| Vec::new()).collect(),
             touched: Vec::new(),
             one_time: None,
             datapoints: 0,
@@ -38,6 +44,7 @@ impl Batch {
     pub fn begin(&mut self, one_time: Option<Timestamp>) {
         for shard in self.touched.drain(..) {
             self.columns[shard as usize].clear();
+            self.sources[shard as usize].clear();
         }
         self.one_time = one_time;
         self.datapoints = 0;
@@ -59,6 +66,47 @@ impl Batch {
         column.series.push(handle.series);
         column.values.push(value);
         self.datapoints += 1;
+    }
+
+    /// Adds a datapoint of a batch of one time whose value [`Self::refill`] takes from place `source` of those it is given.
+    pub fn push_from(&mut self, handle: SeriesHandle, source: u32) {
+        self.push(handle, Timestamp(0), f64::NAN);
+        self.sources[handle.shard as usize].push(source);
+    }
+
+    /// Brings the datapoints of each shard, all of [`Self::push_from`], into the order of the series, in which they are written and logged
+    /// best. Those of one series stay in their order.
+    pub fn settle(&mut self) {
+        for shard in &self.touched {
+            let series = &mut self.columns[*shard as usize].series;
+            if series.is_sorted() {
+                continue;
+            }
+            let sources = &mut self.sources[*shard as usize];
+            let mut both: Vec<_> = series
+                .iter()
+                .copied()
+                .zip(sources.iter().copied())
+                .collect();
+            both.sort_by_key(|(series, _)| *series);
+            (*series, *sources) = both.into_iter().unzip();
+        }
+    }
+
+    /// Gives all datapoints, which are of [`Self::push_from`], another time and other values: little-endian doubles.
+    ///
+    /// # Panics
+    /// When there are fewer values than a datapoint was told.
+    pub fn refill(&mut self, time: Timestamp, values: &[[u8; 8]]) {
+        for shard in &self.touched {
+            let column = &mut self.columns[*shard as usize];
+            column.times.clear();
+            column.times.push(time);
+            let sources = &self.sources[*shard as usize];
+            for (value, source) in column.values.iter_mut().zip(sources) {
+                *value = f64::from_le_bytes(values[*source as usize]);
+            }
+        }
     }
 
     /// Number of datapoints.
@@ -118,5 +166,34 @@ mod tests {
         batch.push(handle(3, 1), Timestamp(7), 1.0);
         batch.push(handle(3, 1), Timestamp(8), 2.0);
         assert_eq!(of(&batch), [(3, 2, vec![1.0, 2.0])]);
+    }
+
+    #[test]
+    fn what_is_laid_out_once_is_filled_again() {
+        let mut batch = Batch::new(4);
+        batch.begin(Some(Timestamp(60)));
+        for (source, (shard, series)) in [(3, 9), (0, 2), (3, 5), (3, 9)].into_iter().enumerate() {
+            batch.push_from(handle(shard, series), source as u32);
+        }
+        batch.settle();
+        for time in [120, 180] {
+            let values = [1.0, 2.0, 3.0, 4.0].map(|v| (v + time as f64).to_le_bytes());
+            batch.refill(Timestamp(time), &values);
+            let of = |shard| {
+                let (_, s) = batch.shards().find(|(n, _)| *n == shard).expect("filled");
+                let values: Vec<f64> = s.values.iter().map(|v| v - time as f64).collect();
+                let series: Vec<u32> = s.series.iter().map(|s| s.0).collect();
+                (s.times.clone(), series, values)
+            };
+            let times = vec![Timestamp(time)];
+            assert_eq!(of(3), (times.clone(), vec![5, 9, 9], vec![3.0, 1.0, 4.0]));
+            assert_eq!(of(0), (times, vec![2], vec![2.0]));
+        }
+        batch.begin(None);
+        batch.push(handle(3, 1), Timestamp(7), 1.0);
+        assert_eq!(
+            batch.shards().map(|(_, s)| s.values.len()).sum::<usize>(),
+            1
+        );
     }
 }

@@ -35,6 +35,28 @@ impl<T: Copy> ByNumber<T> {
         }
     }
 
+    /// The values of N neighbours, of which `first` is a multiple of N; `None` where the chunk has been given back or never made. N divides
+    /// [`CHUNK`].
+    #[inline(always)]
+    pub fn neighbours<const N: usize>(&self, first: u32) -> Option<&[T; N]> {
+        let (chunk, at) = place(first);
+        match self.chunks.get(chunk) {
+            Some(Some(values)) => values[at..].first_chunk(),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed; the chunk is made if need be.
+    #[inline(always)]
+    pub fn neighbours_mut<const N: usize>(&mut self, first: u32) -> Option<&mut [T; N]> {
+        let (chunk, at) = place(first);
+        if !matches!(self.chunks.get(chunk), Some(Some(_))) {
+            self.make(chunk);
+        }
+        let values = self.chunks[chunk].as_mut();
+        values.expect("made above")[at..].first_chunk_mut()
+    }
+
     /// The value of a number, to be changed.
     #[inline(always)]
     pub fn get_mut(&mut self, number: u32) -> &mut T {
@@ -105,5 +127,16 @@ mod tests {
         assert_eq!((values.get(3), values.get(1_000_000)), (None, Some(&2)));
         assert_eq!(before - values.size_bytes(), 4 * CHUNK);
         assert_eq!(*values.get_mut(3), 7);
+    }
+
+    #[test]
+    fn neighbours_are_those_of_the_numbers() {
+        let mut values = ByNumber::new(7u32);
+        assert_eq!(values.neighbours::<16>(512), None);
+        let last = values.neighbours_mut::<16>(512 + 240).map(|n| &mut n[15]);
+        *last.expect("sixteen divides a chunk") = 1;
+        assert_eq!(values.get(767), Some(&1));
+        assert_eq!(values.neighbours(752).map(|n: &[u32; 16]| n[14]), Some(7));
+        assert_eq!(values.neighbours(512).map(|n: &[u32; 16]| n[15]), Some(7));
     }
 }

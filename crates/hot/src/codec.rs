@@ -38,7 +38,7 @@ use interleaved::Interleaved;
 use planes::{LANES, Lanes, Planes, packed_len};
 use whole::Whole;
 
-pub use divisors::{Divisors, MAX_DIVISORS};
+pub use divisors::{Divisors, MAX_DIVISORS, nearest_integer};
 
 /// Set in the tag when a mask follows.
 const HAS_MASK: u8 = 0x80;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 use hesper_model::data_source::DSTYPE;
 use hesper_model::{DataSource, ItemId, SeriesId, Tags};
 use roaring::RoaringBitmap;
@@ -292,6 +292,17 @@ impl SeriesTable {
         DataSource::from_number(source.wrapping_sub(1))
     }
 
+    /// How the samples of N neighbours are read, as [`Self::source_of`] says of each; `None` where none of them is known. `first` is a
+    /// multiple of N, and N a power of two up to 256.
+    #[inline(always)]
+    pub fn sources_of<const N: usize>(
+        &self,
+        first: SeriesRef,
+    ) -> Option<impl Fn(usize) -> Option<DataSource>> {
+        let sources = self.sources.neighbours::<N>(first.0)?;
+        Some(move |lane: usize| DataSource::from_number(sources[lane % N].wrapping_sub(1)))
+    }
+
     /// How the samples of a known series are read.
     pub fn source(&self, series: SeriesRef) -> DataSource {
         self.source_of(series).unwrap_or(DataSource::Rate)
@@ -299,6 +310,13 @@ impl SeriesTable {
 
     fn keys(&self, series: SeriesRef) -> &[Symbol] {
         &self.key_sets[self.row(series).key_set as usize]
+    }
+
+    /// The keys that any of these series has.
+    pub fn all_keys(&self, series: impl Iterator<Item = SeriesRef>) -> HashSet<Symbol> {
+        let sets: HashSet<u32> = series.map(|s| self.row(s).key_set).collect();
+        let keys = sets.iter().flat_map(|set| &*self.key_sets[*set as usize]);
+        keys.copied().collect()
     }
 
     fn values(&self, series: SeriesRef) -> &[Symbol] {

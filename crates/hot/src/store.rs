@@ -138,6 +138,8 @@ pub struct HotStore {
     forgetting: RwLock<()>,
     /// Held while windows are sealed, dropped, or written to a checkpoint.
     maintenance: Mutex<()>,
+    /// How the parts of the window that was flushed last were merged.
+    merged: Mutex<Option<maintenance::MergedOrder>>,
     stats: StoreStats,
     listener: RwLock<Option<Arc<dyn SeriesListener>>>,
 }
@@ -395,8 +397,8 @@ impl HotStore {
                 continue;
             }
             scratch.clear();
-            segment::put_record(scratch, Kind::Samples as u8, |out| {
-                record::put_samples(out, self.prefix(number), samples);
+            segment::put_record_of(scratch, |out| {
+                record::put_published(out, self.prefix(number), samples) as u8
             });
             done.lsn = done.lsn.max(self.log.append(scratch)?);
             done.applied += shard.apply_samples(&rules, samples);

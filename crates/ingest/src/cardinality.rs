@@ -144,11 +144,11 @@ impl Cardinality {
         self.census().classes.id_of(tags, interval)
     }
 
-    /// Counts the datapoints of a tally, and empties it.
-    pub(crate) fn count(&self, tally: &mut Tally) {
+    /// Counts the datapoints of a tally.
+    pub(crate) fn count(&self, tally: &Tally) {
         let interval = self.interval();
         let mut census = self.census();
-        tally.drain(|class, n| census.classes.count(class, n, interval));
+        tally.each(|class, n| census.classes.count(class, n, interval));
     }
 }
 
@@ -341,7 +341,8 @@ mod tests {
                 let class = cardinality.class_of(&tags(i));
                 (0..datapoints).for_each(|_| tally.add(class));
                 *sent.entry(i).or_default() += datapoints;
-                cardinality.count(&mut tally);
+                cardinality.count(&tally);
+                tally.clear();
             }
             prop_assert_eq!(cardinality.series(), held.len() as u64);
             for (by, key) in [(By::Name, "name"), (By::App, APP)] {

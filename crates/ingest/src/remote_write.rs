@@ -315,7 +315,7 @@ impl RemoteWrite {
                     for (reason, n) in &done.refused {
                         stats.refuse(*reason, *n);
                     }
-                    router.cardinality.count(&mut room.tally);
+                    router.cardinality.count(&room.tally);
                     done.lsn = appended.lsn;
                     return Ok(done);
                 }

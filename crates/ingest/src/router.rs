@@ -203,7 +203,7 @@ impl Router {
             batch.set_origin(client, sequence, now);
             match self.store.append(&batch, &mut Vec::new()) {
                 Ok(appended) => {
-                    self.cardinality.count(&mut tally);
+                    self.cardinality.count(&tally);
                     self.stats.accepted.fetch_add(accepted, Ordering::Relaxed);
                     refused.iter().for_each(|r| self.stats.refuse(r.reason, 1));
                     return Ok(Published {

@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering;
 use hesper_hot::log::Lsn;
 use hesper_hot::log::record::ClientId;
 use hesper_hot::{Batch, HotError};
+use hesper_model::validation::Rejection;
 use hesper_model::{Tags, Timestamp};
+use prost::bytes::Bytes;
 
 use crate::cardinality::Tally;
 use crate::place::{Place, Unplaced};
@@ -32,6 +34,12 @@ const REFUSED_FOR_NOW_MILLIS: i64 = 1_000;
 /// Rejects named one by one in an acknowledgement; all are counted.
 const MAX_NAMED_REJECTS: usize = 100;
 
+/// Values as a batch carries them.
+pub fn pack_values(values: &[f64]) -> Bytes {
+    let packed: Vec<[u8; 8]> = values.iter().map(|v| v.to_le_bytes()).collect();
+    packed.into_flattened().into()
+}
+
 /// What the server remembers of a connection.
 pub struct Connection {
     router: Arc<Router>,
@@ -45,6 +53,8 @@ pub struct Connection {
     refs: Vec<u32>,
     batch: Batch,
     tally: Tally,
+    /// True while `batch` and `tally` hold a datapoint for each of the references, to be filled with values.
+    laid_out: bool,
     scratch: Vec<u8>,
     /// When a series that was refused is to be looked at again, if any is.
     look_again: Option<Timestamp>,
@@ -105,6 +115,7 @@ impl Connection {
             definitions: Definitions::default(),
             refs: Vec::new(),
             tally: Tally::default(),
+            laid_out: false,
             scratch: Vec::new(),
             look_again: None,
         })
@@ -214,18 +225,27 @@ impl Connection {
     fn place_again(&mut self, number: usize, now: Timestamp) -> Result<(), IngestError> {
         let tags = self.tags_of(&self.definitions.get(number))?;
         self.places[number] = self.place_of(&tags, now)?;
+        self.laid_out = false;
         Ok(())
     }
 
     fn apply(&mut self, batch: &mut proto::Batch, now: Timestamp) -> Result<Taken, IngestError> {
-        let n = batch.values.len();
+        let (values, rest) = batch.values.as_chunks::<8>();
+        let n = values.len();
+        if !rest.is_empty() {
+            let bytes = batch.values.len();
+            return Err(unreadable(format!(
+                "values of {bytes} bytes; each has eight"
+            )));
+        }
         if n > MAX_BATCH_DATAPOINTS {
             return Err(unreadable(format!(
                 "a batch of {n} datapoints, more than {MAX_BATCH_DATAPOINTS}"
             )));
         }
-        if !batch.refs.is_empty() {
+        if !batch.refs.is_empty() && batch.refs != self.refs {
             self.refs = std::mem::take(&mut batch.refs);
+            self.laid_out = false;
         }
         if self.refs.len() != n && n > 0 {
             let refs = self.refs.len();
@@ -238,35 +258,21 @@ impl Connection {
         let time = Timestamp(batch.time_millis);
         let too_old = router.limits().check_age(time, now).err();
         self.look_again(now)?;
+        // Each reference has a value that is taken: no question is left to be asked of any of them.
+        let is_plain = n > 0 && too_old.is_none() && !values.iter().any(is_nan);
         for _ in 0..ATTEMPTS {
             let mut rejects = Rejects::new(batch.sequence);
-            let (mut accepted, mut no_data) = (0, 0);
-            self.batch.begin(Some(time));
-            self.tally.clear();
-            for (&number, &value) in self.refs.iter().zip(&batch.values) {
-                let Some(place) = self.places.get(number as usize) else {
-                    rejects.add(
-                        number,
-                        Reason::UnknownSeries,
-                        "the reference is not defined",
-                    );
-                    continue;
-                };
-                match (place, &too_old) {
-                    (Err(refused), _) => rejects.add(number, refused.reason, &refused.message),
-                    (_, Some(age)) => rejects.add(number, Reason::Rule(age.rule), &age.message),
-                    (Ok(place), None) if !value.is_nan() => {
-                        place.push(&mut self.batch, time, value);
-                        self.tally.add(place.class);
-                        accepted += 1;
-                    }
-                    (Ok(_), None) => no_data += 1,
-                }
+            let mut no_data = 0;
+            if is_plain && self.lay_out() {
+                self.batch.refill(time, values);
+            } else {
+                no_data = self.gather(time, values, too_old.as_ref(), &mut rejects);
             }
+            let accepted = n as u64 - no_data - rejects.total();
             self.batch.set_origin(self.client, batch.sequence, now);
             match router.store().append(&self.batch, &mut self.scratch) {
                 Ok(appended) => {
-                    router.cardinality.count(&mut self.tally);
+                    router.cardinality.count(&self.tally);
                     stats.no_data.fetch_add(no_data, Ordering::Relaxed);
                     stats.accepted.fetch_add(accepted, Ordering::Relaxed);
                     for (reason, count) in &rejects.counts {
@@ -285,6 +291,59 @@ impl Connection {
         Err(IngestError::Store(HotError::UnknownSeries))
     }
 
+    /// Makes `batch` and `tally` hold a datapoint for each of the references; false when one of them has no place.
+    fn lay_out(&mut self) -> bool {
+        if self.laid_out {
+            return true;
+        }
+        self.batch.begin(Some(Timestamp(0)));
+        self.tally.clear();
+        for (number, source) in self.refs.iter().zip(0..) {
+            let Some(Ok(place)) = self.places.get(*number as usize) else {
+                return false;
+            };
+            for handle in place.handles() {
+                self.batch.push_from(handle, source);
+            }
+            self.tally.add(place.class);
+        }
+        self.batch.settle();
+        self.laid_out = true;
+        true
+    }
+
+    /// Gathers the datapoints one by one in `batch` and `tally`, and gives the number of those that are none.
+    fn gather(
+        &mut self,
+        time: Timestamp,
+        values: &[[u8; 8]],
+        too_old: Option<&Rejection>,
+        rejects: &mut Rejects,
+    ) -> u64 {
+        self.laid_out = false;
+        self.batch.begin(Some(time));
+        self.tally.clear();
+        let mut no_data = 0;
+        for (&number, value) in self.refs.iter().zip(values) {
+            let value = f64::from_le_bytes(*value);
+            let Some(place) = self.places.get(number as usize) else {
+                let message = "the reference is not defined";
+                rejects.add(number, Reason::UnknownSeries, message);
+                continue;
+            };
+            match (place, too_old) {
+                (Err(refused), _) => rejects.add(number, refused.reason, &refused.message),
+                (_, Some(age)) => rejects.add(number, Reason::Rule(age.rule), &age.message),
+                (Ok(place), None) if !value.is_nan() => {
+                    place.push(&mut self.batch, time, value);
+                    self.tally.add(place.class);
+                }
+                (Ok(_), None) => no_data += 1,
+            }
+        }
+        no_data
+    }
+
     /// Finds the series again that the store has let go.
     fn find_again(&mut self, now: Timestamp) -> Result<(), IngestError> {
         for i in 0..self.refs.len() {
@@ -298,6 +357,10 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+fn is_nan(value: &[u8; 8]) -> bool {
+    f64::from_le_bytes(*value).is_nan()
 }
 
 fn unreadable(what: String) -> IngestError {
@@ -332,6 +395,10 @@ impl Rejects {
             named: Vec::new(),
             counts: Vec::new(),
         }
+    }
+
+    fn total(&self) -> u64 {
+        self.counts.iter().map(|(_, count)| count).sum()
     }
 
     fn add(&mut self, number: u32, reason: Reason, message: &str) {

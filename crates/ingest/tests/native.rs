@@ -10,7 +10,7 @@ use hesper_hot::store::InHistory;
 use hesper_hot::{HotError, HotStore, StoreOptions};
 use hesper_ingest::proto::{Batch, Hello, LoadRequest, LoadSeries, Series};
 use hesper_ingest::router::Datapoint;
-use hesper_ingest::stream::Connection;
+use hesper_ingest::stream::{Connection, pack_values};
 use hesper_ingest::{IngestError, Reason, Router};
 use hesper_model::validation::Limits;
 use hesper_model::{Step, TagQuery, Tags, Timestamp, Window};
@@ -75,7 +75,7 @@ fn first_batch(sequence: u64) -> Batch {
         ],
         time_millis: NOW.0,
         refs: vec![0, 1, 7],
-        values: vec![1.0, 2.0, 3.0],
+        values: pack_values(&[1.0, 2.0, 3.0]),
     }
 }
 
@@ -97,7 +97,7 @@ fn good_datapoints_are_taken_and_bad_ones_named() {
     let mut next = Batch {
         sequence: 2,
         time_millis: NOW.0 + 60_000,
-        values: vec![f64::NAN, 5.0, 6.0],
+        values: pack_values(&[f64::NAN, 5.0, 6.0]),
         ..Batch::default()
     };
     let taken = connection.take(&mut next, NOW).expect("taken");
@@ -146,11 +146,12 @@ fn old_datapoints_are_refused_one_by_one() {
 #[test]
 fn a_batch_that_cannot_be_read_changes_nothing() {
     let node = Node::new(|_| {});
-    let broken: [fn(&mut Batch); 4] = [
+    let broken: [fn(&mut Batch); 5] = [
         |b| b.series[0].tags.push(0),
         |b| b.series[0].tags[0] = 99,
-        |b| b.values.push(9.0),
-        |b| b.values = vec![0.0; 300_000],
+        |b| b.values = pack_values(&[9.0; 4]),
+        |b| b.values = b.values.slice(1..),
+        |b| b.values = pack_values(&[0.0; 300_000]),
     ];
     for (i, breaks) in broken.iter().enumerate() {
         let mut batch = first_batch(1);
@@ -215,7 +216,7 @@ fn a_series_that_was_let_go_is_found_again() {
     let mut next = Batch {
         sequence: 2,
         time_millis: NOW.0 + 60_000,
-        values: vec![4.0, 5.0, 6.0],
+        values: pack_values(&[4.0, 5.0, 6.0]),
         ..Batch::default()
     };
     connection.take(&mut next, NOW).expect("taken");
@@ -302,12 +303,12 @@ proptest! {
         let node = Node::new(|_| {});
         let mut connection = node.connect(1);
         let series = series.into_iter().map(|tags| Series { tags }).collect();
-        let mut batch = Batch { sequence, symbols, series, time_millis, refs, values };
+        let mut batch = Batch { sequence, symbols, series, time_millis, refs, values: pack_values(&values) };
         let _ = connection.take(&mut batch, NOW);
         // Whatever came, the connection still works.
         let mut good = first_batch(u64::MAX);
         good.refs = vec![];
-        good.values = vec![];
+        good.values = pack_values(&[]);
         let _ = connection.take(&mut good, NOW);
     }
 }

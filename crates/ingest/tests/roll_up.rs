@@ -9,7 +9,7 @@ use hesper_hot::log::record::ClientId;
 use hesper_ingest::proto::{Batch, Hello, Series};
 use hesper_ingest::roll_up::RollUpRule;
 use hesper_ingest::router::Datapoint;
-use hesper_ingest::stream::Connection;
+use hesper_ingest::stream::{Connection, pack_values};
 use hesper_ingest::{IngestSettings, Reason};
 use hesper_model::aggregate::{add_nan, max_nan};
 use hesper_model::{Tags, Timestamp};
@@ -289,7 +289,7 @@ fn send(node: &Node, way: Way, twice: bool, round: i64, samples: &[(usize, i64, 
                         symbols,
                         time_millis: datapoint.time.0,
                         refs: vec![k as u32],
-                        values: vec![datapoint.value],
+                        values: pack_values(&[datapoint.value]),
                     };
                     let taken = connection.take(&mut batch, NOW).expect("room");
                     assert_eq!(taken.rejects, []);

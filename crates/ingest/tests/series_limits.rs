@@ -10,7 +10,7 @@ use hesper_ingest::cardinality::{By, Order};
 use hesper_ingest::proto::{Batch, Hello, LoadRequest, LoadSeries, Series};
 use hesper_ingest::router::{Datapoint, Published};
 use hesper_ingest::series_limits::{OverflowRule, SeriesLimitSettings};
-use hesper_ingest::stream::Connection;
+use hesper_ingest::stream::{Connection, pack_values};
 use hesper_ingest::{IngestSettings, Reason, Router};
 use hesper_model::validation::Limits;
 use hesper_model::{Tags, Timestamp};
@@ -233,7 +233,7 @@ fn a_connection_looks_again_at_what_was_refused() {
         series: (1..4).map(|v| Series { tags: vec![0, v] }).collect(),
         time_millis: NOW.0,
         refs: vec![0, 1, 2],
-        values: vec![1.0; 3],
+        values: pack_values(&[1.0; 3]),
     };
     let mut rejected = Vec::new();
     for seconds in [0, 0, 1, 2] {
@@ -243,7 +243,7 @@ fn a_connection_looks_again_at_what_was_refused() {
         batch.refs = Vec::new();
         batch.symbols.clear();
         batch.series.clear();
-        batch.values = vec![1.0; 3];
+        batch.values = pack_values(&[1.0; 3]);
     }
     assert_eq!(rejected, [2, 2, 1, 0]);
 }

@@ -280,7 +280,9 @@ impl Part {
                 ScanRefused::Budget(e) => e,
             };
             let run = || scan.run(&mut found);
-            let outcome = tracing::info_span!("history").in_scope(run).map_err(refused)?;
+            let outcome = tracing::info_span!("history")
+                .in_scope(run)
+                .map_err(refused)?;
             held.grow_to(found.size_bytes())?;
             let mut shared = self.shared.lock();
             shared.outcome.history = outcome;

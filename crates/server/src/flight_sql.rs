@@ -144,7 +144,9 @@ fn status(error: &QueryError) -> Status {
         QueryError::TooMuch(_) | QueryError::SqlMemory { .. } => {
             Status::resource_exhausted(message)
         }
-        QueryError::Busy { .. } | QueryError::Incomplete(_) => Status::unavailable(message),
+        QueryError::Busy { .. } | QueryError::OutOfMemory { .. } | QueryError::Incomplete(_) => {
+            Status::unavailable(message)
+        }
         QueryError::Timeout { .. } => Status::deadline_exceeded(message),
         QueryError::Killed => Status::cancelled(message),
         QueryError::Plan(_) => Status::internal(message),

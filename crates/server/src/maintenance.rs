@@ -20,8 +20,12 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// After a failure the next attempt waits this long.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// A checkpoint is written when the log has grown by this much since the last.
+/// A checkpoint is written when the log has grown by this much since the last, even though nothing was taken to history …
 const CHECKPOINT_BYTES: u64 = 1 << 30;
+
+/// … and after a flush when it has grown by this much: reading so much back takes about a second, and a checkpoint after each flush would
+/// write what is in open windows again and again while much comes.
+const CHECKPOINT_AFTER_FLUSH_BYTES: u64 = 256 << 20;
 
 /// Counters of maintenance since the node started.
 #[derive(Debug, Default)]
@@ -121,8 +125,11 @@ impl Maintenance {
             self.commit(flush).instrument(span).await?;
         }
         let grown = self.hot.log().end().0 - self.checkpoint.load(Ordering::Relaxed);
-        if count > 0 || grown > CHECKPOINT_BYTES {
+        if grown > CHECKPOINT_BYTES || (count > 0 && grown > CHECKPOINT_AFTER_FLUSH_BYTES) {
             self.let_go(now).await?;
+        } else if count > 0 {
+            let hot = self.hot.clone();
+            blocking(move || hot.evict(now)).await?;
         }
         Ok(count)
     }

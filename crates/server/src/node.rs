@@ -44,6 +44,9 @@ const PAGE_CACHE_BYTES: u64 = 256 << 20;
 /// The largest message of a native connection.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
+/// The largest frame of a native connection: a batch is some of them, and each costs a look at the connection.
+const MAX_FRAME_BYTES: u32 = 256 << 10;
+
 /// How long the front ends may take to end their connections.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -296,6 +299,7 @@ async fn serve_grpc(
     let incoming = TcpListenerStream::new(listener);
     let serving = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .max_frame_size(MAX_FRAME_BYTES)
         .add_service(service)
         .add_service(flight_sql)
         .serve_with_incoming_shutdown(incoming, async move {

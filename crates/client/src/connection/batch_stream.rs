@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use prost::bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -19,6 +20,12 @@ use crate::proto::{
 /// Requests between the sender and the transport, beside those that the transport holds: one, so that encoding goes on while the
 /// next batch is put together.
 const REQUEST_QUEUE: usize = 1;
+
+/// Values as a batch carries them.
+pub fn pack_values(values: &[f64]) -> Bytes {
+    let packed: Vec<[u8; 8]> = values.iter().map(|v| v.to_le_bytes()).collect();
+    packed.into_flattened().into()
+}
 
 /// The number of a series on one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -253,7 +260,7 @@ impl BatchSender {
             } else {
                 Vec::new()
             },
-            values,
+            values: pack_values(&values),
         };
         slot.send(PublishRequest {
             message: Some(publish_request::Message::Batch(batch)),

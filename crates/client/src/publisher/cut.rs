@@ -217,7 +217,7 @@ mod tests {
                 refs: (0..values.len() as u32).collect(),
                 series: definitions,
                 symbols,
-                values,
+                values: crate::pack_values(&values),
             };
             let bytes = batch.encoded_len();
             assert!(bytes <= 20_000, "{bytes}");

@@ -395,13 +395,16 @@ impl Tables {
         if !refs_left_out {
             self.refs = batch.refs;
         }
-        assert_eq!(self.refs.len(), batch.values.len(), "one value a reference");
+        let (values, rest) = batch.values.as_chunks::<8>();
+        assert!(rest.is_empty(), "eight bytes a value");
+        assert_eq!(self.refs.len(), values.len(), "one value a reference");
+        let values = values.iter().map(|v| f64::from_le_bytes(*v));
         let tags = self.refs.iter().map(|n| self.series[*n as usize].clone());
         Received {
             connection,
             sequence: batch.sequence,
             time_millis: batch.time_millis,
-            datapoints: tags.zip(batch.values).collect(),
+            datapoints: tags.zip(values).collect(),
             refs_left_out,
             defined,
         }

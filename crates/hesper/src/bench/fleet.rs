@@ -1,6 +1,7 @@
 //! The fleet of the benchmarks: nodes of fifty applications, each with forty names of four kinds.
 
 use std::f64::consts::PI;
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hesper_model::BLOCK_SLOTS;
@@ -60,40 +61,57 @@ impl Fleet {
         self.start_secs + point as i64 * STEP_SECS
     }
 
-    /// The tags of a series.
-    pub fn tags(&self, i: usize) -> Vec<(&'static str, String)> {
+    /// The tags of a series, or of one that comes in its place: the first is of generation 0.
+    pub fn tags(&self, i: usize, generation: u32) -> Vec<(&'static str, String)> {
         let (node, metric) = (i / NAMES, i % NAMES);
         let app = node % APPS;
+        let mut host = format!("i-{:08x}", node as u64 * 2_654_435_761);
+        if generation > 0 {
+            host = format!("{host}-{generation}");
+        }
         vec![
             ("name", format!("metric_{metric:02}")),
             ("nf.app", format!("app{app:02}")),
             ("nf.cluster", format!("app{app:02}-main")),
             ("nf.asg", format!("app{app:02}-main-v{:03}", node % 3)),
             ("nf.region", REGIONS[node % 3].to_owned()),
-            ("nf.node", format!("i-{:08x}", node as u64 * 2_654_435_761)),
+            ("nf.node", host),
             ("status", STATUSES[metric % 8].to_owned()),
             ("statistic", STATISTICS[metric % 4].to_owned()),
         ]
     }
 
-    /// The value of a series at a point.
-    pub fn value(&self, i: usize, point: usize) -> f64 {
-        let seed = (i as u64)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-            .wrapping_add(1);
-        let u = unit(seed.wrapping_add((point as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9)));
-        let phase = (i % 97) as f64 / 97.0;
-        let wave = (2.0 * PI * (point as f64 / 1440.0 + phase)).sin();
-        match i % 4 {
-            // A request rate: a count over the step.
-            0 => ((50.0 + 40.0 * wave) * 60.0 * (0.9 + 0.2 * u)).floor() / 60.0,
-            // Seconds spent per second, to the microsecond.
-            1 => ((5.0 + 4.0 * wave) * (0.8 + 0.4 * u) * 1e6).round() / 1e6,
-            // A maximum, to the millisecond.
-            2 => (u * u * u * 2e3).round() / 1e3,
-            // A gauge that hardly ever changes.
-            _ => ((seed >> 40) % 64) as f64,
-        }
+    /// Appends the values of series at a point.
+    pub fn put_values(&self, series: Range<usize>, point: usize, out: &mut Vec<f64>) {
+        let waves: [f64; PHASES] = std::array::from_fn(|phase| wave(point, phase));
+        out.extend(series.map(|i| value(i, point, waves[i % PHASES])));
+    }
+}
+
+/// The series follow the day by so many phases.
+const PHASES: usize = 97;
+
+/// How far a point is in its day.
+fn wave(point: usize, phase: usize) -> f64 {
+    let phase = phase as f64 / PHASES as f64;
+    (2.0 * PI * (point as f64 / 1440.0 + phase)).sin()
+}
+
+/// The value of a series at a point.
+fn value(i: usize, point: usize, wave: f64) -> f64 {
+    let seed = (i as u64)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .wrapping_add(1);
+    let u = unit(seed.wrapping_add((point as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9)));
+    match i % 4 {
+        // A request rate: a count over the step.
+        0 => ((50.0 + 40.0 * wave) * 60.0 * (0.9 + 0.2 * u)).floor() / 60.0,
+        // Seconds spent per second, to the microsecond.
+        1 => ((5.0 + 4.0 * wave) * (0.8 + 0.4 * u) * 1e6).round() / 1e6,
+        // A maximum, to the millisecond.
+        2 => (u * u * u * 2e3).round() / 1e3,
+        // A gauge that hardly ever changes.
+        _ => ((seed >> 40) % 64) as f64,
     }
 }
 
@@ -115,17 +133,26 @@ mod tests {
     fn the_fleet_is_the_same_every_time() {
         let fleet = Fleet::new(100, 10, Some(1_700_000_030), false);
         assert_eq!(fleet.time_secs(0), 1_700_000_000 - 1_700_000_000 % 60);
-        assert_eq!(fleet.value(4, 3), fleet.value(4, 3));
-        assert_ne!(fleet.value(4, 3), fleet.value(4, 4));
-        assert_eq!(fleet.value(7, 1), fleet.value(7, 9));
-        let tags = fleet.tags(47);
+        let values = |point| {
+            let mut values = Vec::new();
+            fleet.put_values(0..100, point, &mut values);
+            values
+        };
+        assert_eq!(values(3), values(3));
+        assert_ne!(values(3)[4], values(4)[4]);
+        assert_eq!(values(1)[7], values(9)[7]);
+        let mut some = Vec::new();
+        fleet.put_values(50..60, 3, &mut some);
+        assert_eq!(some, values(3)[50..60]);
+        let tags = fleet.tags(47, 0);
         assert_eq!(tags[0], ("name", "metric_07".to_owned()));
         assert_eq!(tags[5].1, format!("i-{:08x}", 2_654_435_761u64));
         // Windows end at whole hours.
         let over = Fleet::new(100, 60, None, true);
         assert_eq!(over.time_secs(59) % 3600, 0);
+        assert_ne!(fleet.tags(47, 1)[5], tags[5]);
         // A request rate is a whole number of requests a step.
-        let count = fleet.value(4, 3) * 60.0;
+        let count = values(3)[4] * 60.0;
         assert!((count - count.round()).abs() < 1e-9);
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::TemporaryDirectory;
 use super::fleet::{Fleet, STEP_SECS};
-use super::ingest;
+use super::ingest::{self, Pace, PublishArgs};
 use super::process::NodeProcess;
 use crate::error::CommandError;
 use crate::fetch;
@@ -19,8 +19,12 @@ use crate::fetch;
 /// The head of the CSV.
 pub const HEAD: &str = "what,tier,series,hours,datapoints,p50_ms";
 
-/// Series are published by so many connections, with so many batches on their way.
-const CONNECTIONS: (usize, usize) = (2, 8);
+/// How series are published.
+const PUBLISHING: PublishArgs = PublishArgs {
+    connections: 2,
+    window: 8,
+    batch: 50_000,
+};
 
 /// Datapoints in a request of back-fill.
 const REQUEST_VALUES: usize = 100_000;
@@ -72,10 +76,10 @@ pub async fn growth(args: GrowthArgs) -> Result<(), CommandError> {
 
 async fn of_series(series: usize, args: &GrowthArgs) -> Result<(), CommandError> {
     let directory = TemporaryDirectory::new(None)?;
-    let fleet = Fleet::new(series, args.hours * 60, None);
+    let fleet = Fleet::new(series, args.hours * 60, None, true);
     let node = NodeProcess::start(&directory.path, &[]).await?;
     let measured = async {
-        ingest::publish(&node, &fleet, CONNECTIONS).await?;
+        ingest::publish(&node, &fleet, PUBLISHING, Pace::default()).await?;
         ingest::settle(&node).await?;
         let start = fleet.time_secs(0) - STEP_SECS;
         let end = fleet.time_secs(fleet.points() - 1);
@@ -98,9 +102,9 @@ async fn of_range(args: &GrowthArgs) -> Result<(), CommandError> {
     let series = args.history_series;
     let points = args.days * HOURS_A_DAY * 60;
     // Days before yesterday are over, also for those who come late.
-    let today = Fleet::new(1, 1, None).time_secs(0) / 86_400 * 86_400;
+    let today = Fleet::new(1, 1, None, false).time_secs(0) / 86_400 * 86_400;
     let end = today - 2 * 86_400;
-    let fleet = Fleet::new(series, points, Some(end - points as i64 * STEP_SECS));
+    let fleet = Fleet::new(series, points, Some(end - points as i64 * STEP_SECS), false);
     let settings = directory.path.with_extension("toml");
     let text = "hot-window = \"6h\"\n[retention]\nmerge-after = \"90s\"\n";
     std::fs::write(&settings, text).map_err(|source| CommandError::File {
@@ -168,12 +172,17 @@ async fn load(node: &NodeProcess, fleet: &Fleet) -> Result<(), CommandError> {
     for day in 0..fleet.points() / of_day {
         for i in 0..fleet.series() {
             let points = day * of_day..(day + 1) * of_day;
-            let tags = fleet.tags(i).into_iter();
+            let tags = fleet.tags(i, 0).into_iter();
+            let start_millis = fleet.time_secs(points.start) * 1000;
+            let mut values = Vec::with_capacity(of_day);
+            for point in points {
+                fleet.put_values(i..i + 1, point, &mut values);
+            }
             request.push(LoadSeries {
                 tags: tags.map(|(k, v)| (k.to_owned(), v)).collect(),
-                start_millis: fleet.time_secs(points.start) * 1000,
+                start_millis,
                 step_millis: STEP_SECS * 1000,
-                values: points.map(|p| fleet.value(i, p)).collect(),
+                values,
             });
             if request.len() * of_day >= REQUEST_VALUES {
                 refused(stream.send(std::mem::take(&mut request)).await?)?;

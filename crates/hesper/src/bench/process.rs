@@ -36,6 +36,33 @@ pub struct Usage {
     pub peak_bytes: u64,
 }
 
+impl Usage {
+    /// What the system says of this very process.
+    pub fn own() -> Self {
+        Self::of("self")
+    }
+
+    fn of(process: &str) -> Self {
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}"));
+        let kilobytes = |status: &str, key: &str| {
+            let line = status.lines().find(|l| l.starts_with(key))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        };
+        let stat = read("stat").unwrap_or_default();
+        // Behind the name, which may hold anything: state, then user and system time as fields 12 and 13.
+        let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
+        let status = read("status").unwrap_or_default();
+        Self {
+            cpu_secs: (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / 100.0,
+            resident_bytes: kilobytes(&status, "VmRSS:").unwrap_or(0) * 1024,
+            file_bytes: kilobytes(&status, "RssFile:").unwrap_or(0) * 1024,
+            peak_bytes: kilobytes(&status, "VmHWM:").unwrap_or(0) * 1024,
+        }
+    }
+}
+
 impl NodeProcess {
     /// Starts this very program as a node that takes data of any age, and keeps them in memory unless `flags` say otherwise.
     ///
@@ -81,23 +108,7 @@ impl NodeProcess {
 
     /// What the system says of it now.
     pub fn usage(&self) -> Usage {
-        let read = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", self.pid));
-        let kilobytes = |status: &str, key: &str| {
-            let line = status.lines().find(|l| l.starts_with(key))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
-        };
-        let stat = read("stat").unwrap_or_default();
-        // Behind the name, which may hold anything: state, then user and system time as fields 12 and 13.
-        let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
-        let status = read("status").unwrap_or_default();
-        Usage {
-            cpu_secs: (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / 100.0,
-            resident_bytes: kilobytes(&status, "VmRSS:").unwrap_or(0) * 1024,
-            file_bytes: kilobytes(&status, "RssFile:").unwrap_or(0) * 1024,
-            peak_bytes: kilobytes(&status, "VmHWM:").unwrap_or(0) * 1024,
-        }
+        Usage::of(&self.pid.to_string())
     }
 
     /// Bytes on disk below a folder of the data directory.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Builder, Int64Builder, ListBuilder};
 use arrow::datatypes::DataType;
+use hesper_hot::codec::nearest_integer;
+use hesper_hot::fold::{Work, run_widest};
 
 use crate::layout::element_field;
 
@@ -14,6 +16,24 @@ pub struct Scale {
     pub divisor: f64,
     /// Taken from every element.
     pub base: i64,
+}
+
+/// Values that become elements: whole numbers, by all that their divisor was tried on.
+struct Scaling<'a> {
+    values: &'a [f64],
+    scale: Scale,
+    whole: &'a mut Vec<i64>,
+}
+
+impl Work for Scaling<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Scale { divisor, base } = self.scale;
+        let values = self.values.iter();
+        // NaN becomes some number, and is marked as missing.
+        let whole = values.map(|v| nearest_integer(v * divisor).wrapping_sub(base));
+        self.whole.extend(whole);
+    }
 }
 
 /// Builders of the two forms.
@@ -40,18 +60,38 @@ impl Default for Elements {
 impl Elements {
     /// Adds a row. NaN is no data. Without a scale the values are stored as they are.
     pub fn push(&mut self, values: &[f64], scale: Option<Scale>) {
-        let gaps = values.iter().any(|v| v.is_nan());
-        if gaps {
-            self.valid.clear();
-            self.valid.extend(values.iter().map(|v| !v.is_nan()));
-        }
+        self.whole.clear();
         if let Some(Scale { divisor, base }) = scale {
-            self.whole.clear();
             // NaN becomes some number, and is marked as missing.
             let whole = values
                 .iter()
                 .map(|v| ((v * divisor).round() as i64).wrapping_sub(base));
             self.whole.extend(whole);
+        }
+        self.append(values, scale.is_some());
+    }
+
+    /// Adds a row as [`Self::push`] does, of which the divisor gives every value back to the bit.
+    pub fn push_exact(&mut self, values: &[f64], scale: Option<Scale>) {
+        self.whole.clear();
+        if let Some(scale) = scale {
+            run_widest(Scaling {
+                values,
+                scale,
+                whole: &mut self.whole,
+            });
+        }
+        self.append(values, scale.is_some());
+    }
+
+    /// Adds a row of which `whole` holds the elements if it is `scaled`.
+    fn append(&mut self, values: &[f64], scaled: bool) {
+        let gaps = values.iter().any(|v| v.is_nan());
+        if gaps {
+            self.valid.clear();
+            self.valid.extend(values.iter().map(|v| !v.is_nan()));
+        }
+        if scaled {
             if gaps {
                 self.scaled.values().append_values(&self.whole, &self.valid);
             } else {
@@ -62,8 +102,8 @@ impl Elements {
         } else {
             self.plain.values().append_slice(values);
         }
-        self.scaled.append(scale.is_some());
-        self.plain.append(scale.is_none());
+        self.scaled.append(scaled);
+        self.plain.append(!scaled);
     }
 
     /// The two columns of the rows added since the last call.

@@ -20,6 +20,7 @@ pub struct Bits<'a> {
 }
 
 /// The zeros that all values end with, the lowest without them, and the bits that the rest need.
+#[inline(always)]
 pub fn estimate(values: &[f64]) -> (u8, u64, u8) {
     let all = values.iter().fold(0, |all, v| all | v.to_bits());
     let zeros = all.trailing_zeros().min(u64::BITS - 1) as u8;
@@ -30,6 +31,7 @@ pub fn estimate(values: &[f64]) -> (u8, u64, u8) {
 }
 
 /// The elements of values.
+#[inline(always)]
 pub fn elements(values: &[f64], zeros: u8, base: u64) -> impl Iterator<Item = u64> {
     values.iter().map(move |v| (v.to_bits() >> zeros) - base)
 }

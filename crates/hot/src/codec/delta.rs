@@ -22,6 +22,7 @@ pub struct Delta<'a> {
 }
 
 /// The lowest difference of neighbours, and the bits that the rest of the differences need.
+#[inline(always)]
 pub fn estimate(whole: &[i64]) -> Option<(i64, u8)> {
     let differences = whole.windows(2).map(|w| w[1].wrapping_sub(w[0]));
     let (low, high) = (differences.clone().min()?, differences.max()?);
@@ -29,6 +30,7 @@ pub fn estimate(whole: &[i64]) -> Option<(i64, u8)> {
 }
 
 /// What the differences are above the slope.
+#[inline(always)]
 pub fn elements(whole: &[i64], slope: i64) -> impl Iterator<Item = u64> {
     let differences = whole.windows(2).map(|w| w[1].wrapping_sub(w[0]));
     differences.map(move |d| d.wrapping_sub(slope) as u64)

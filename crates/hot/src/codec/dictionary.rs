@@ -42,6 +42,7 @@ impl Found {
 }
 
 /// Finds the different values; `None` when there are more than `most`, or none.
+#[inline(always)]
 pub fn estimate(values: &[f64], most: usize) -> Option<Found> {
     let most = most.min(MAX_ENTRIES);
     let mut found = Found {

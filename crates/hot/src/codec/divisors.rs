@@ -8,6 +8,7 @@ use hesper_model::Step;
 use super::division::Divisor;
 use super::planes::Lanes;
 use super::whole;
+use crate::fold::{Work, run_widest};
 
 /// Divisors that can be named in a block.
 pub const MAX_DIVISORS: usize = 6;
@@ -27,7 +28,13 @@ impl Divisors {
 
     /// The divisor that makes all values whole, at the same time close together; `None` when none does.
     pub fn for_values(&self, values: &[f64]) -> Option<f64> {
-        whole::estimate(values, self).map(|fit| self.get(fit.divisor))
+        let mut found = None;
+        run_widest(Search {
+            values,
+            divisors: self,
+            found: &mut found,
+        });
+        found
     }
 
     /// The divisor of a number; numbers beyond [`MAX_DIVISORS`] were refused when the block was read.
@@ -47,6 +54,21 @@ impl Divisors {
         if number != 0 {
             self.0[usize::from(number) % MAX_DIVISORS].divide(lanes);
         }
+    }
+}
+
+/// The search for the divisor of values.
+struct Search<'a> {
+    values: &'a [f64],
+    divisors: &'a Divisors,
+    found: &'a mut Option<f64>,
+}
+
+impl Work for Search<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let fit = whole::estimate(self.values, self.divisors);
+        *self.found = fit.map(|fit| self.divisors.get(fit.divisor));
     }
 }
 
@@ -79,10 +101,34 @@ fn whole_range(values: &[f64], divisor: &Divisor) -> Option<(i64, i64)> {
     (low >= -MAX_WHOLE && high <= MAX_WHOLE && low <= high).then_some((low as i64, high as i64))
 }
 
+/// Among doubles of this size the whole numbers are all there are: what is added to it is rounded to one.
+const SHIFT: f64 = 6_755_399_441_055_744.0;
+
 /// The whole number nearest to one below [`MAX_WHOLE`]; of others, and of NaN, anything.
 #[inline(always)]
 pub fn nearest_whole(x: f64) -> f64 {
-    // Among doubles of this size the whole numbers are all there are: the sum is rounded to one.
-    const SHIFT: f64 = 6_755_399_441_055_744.0;
     (x + SHIFT) - SHIFT
+}
+
+/// The same as an integer. Without a conversion, of which older processors have none for vectors.
+#[inline(always)]
+pub fn nearest_integer(x: f64) -> i64 {
+    let bits = (x + SHIFT).to_bits() as i64;
+    bits.wrapping_sub(SHIFT.to_bits() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_those_nearest() {
+        let far = (1i64 << 51) as f64;
+        for n in [0.0, 1.0, -1.0, 7.0, -1e9, 123_456_789_012_345.0, far, -far] {
+            assert_eq!(nearest_integer(n), n as i64);
+            assert_eq!(nearest_whole(n), n);
+        }
+        assert_eq!(nearest_integer(2.999_999_999), 3);
+        assert_eq!(nearest_integer(-2.000_000_001), -2);
+    }
 }

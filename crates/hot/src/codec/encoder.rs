@@ -4,7 +4,7 @@ use bytes::BufMut;
 use hesper_model::BLOCK_SLOTS;
 use hesper_model::block::ALL_SLOTS;
 
-use super::divisors::nearest_whole;
+use super::divisors::nearest_integer;
 use super::planes::{pack, packed_len, width_of};
 use super::{
     BITS, BY_SLOT, CONSTANT, DELTA, DICTIONARY, Divisors, HAS_MASK, RAW, WHOLE, bits, constant,
@@ -36,7 +36,7 @@ pub fn encode(mask: u64, values: &[f64], divisors: &Divisors, out: &mut Vec<u8>)
     if let Some(fit) = &fit {
         let divisor = divisors.get(fit.divisor);
         for (n, v) in numerators.iter_mut().zip(values) {
-            *n = nearest_whole(v * divisor) as i64;
+            *n = nearest_integer(v * divisor);
         }
     }
     let numerators = &numerators[..values.len()];
@@ -90,6 +90,7 @@ pub fn encode(mask: u64, values: &[f64], divisors: &Divisors, out: &mut Vec<u8>)
 }
 
 /// Whole numbers, unless something shorter is worth being slower to fold.
+#[inline(always)]
 fn choose_whole(fit: whole::Fit, values: &[f64], numerators: &[i64], place: &Placement) -> Plan {
     let width = width_of(fit.spread);
     if width <= NARROW {
@@ -121,6 +122,7 @@ fn choose_whole(fit: whole::Fit, values: &[f64], numerators: &[i64], place: &Pla
 }
 
 /// Doubles that are no whole numbers.
+#[inline(always)]
 fn choose_double(values: &[f64], place: &Placement) -> Plan {
     if let Some(value) = constant::estimate(values) {
         return Plan::Constant(value);

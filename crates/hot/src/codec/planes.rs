@@ -54,21 +54,22 @@ const fn stride(count: usize, bits: u8) -> usize {
     }
 }
 
-/// Appends elements, each below 2^`width`.
+/// Appends elements, each below 2^`width`, and no more than there are lanes.
+#[inline(always)]
 pub fn pack(elements: &[u64], width: u8, out: &mut Vec<u8>) {
     for k in 0..width / 8 {
         out.extend(elements.iter().map(|e| (e >> (8 * k)) as u8));
     }
     let mut shift = width / 8 * 8;
     for bits in SMALL.into_iter().filter(|bits| width & bits != 0) {
-        let stride = stride(elements.len(), bits);
-        for j in 0..stride {
-            let sharing = elements[j..].iter().step_by(stride).zip(0u8..);
-            let byte = sharing.fold(0, |byte, (e, k)| {
-                byte | ((e >> shift) as u8 & ((1 << bits) - 1)) << (k * bits)
-            });
-            out.push(byte);
+        let mut plane = [0; LANES];
+        let plane = &mut plane[..stride(elements.len(), bits)];
+        for (sharing, k) in elements.chunks(plane.len().max(1)).zip(0u8..) {
+            for (byte, e) in plane.iter_mut().zip(sharing) {
+                *byte |= ((e >> shift) as u8 & ((1 << bits) - 1)) << (k * bits);
+            }
         }
+        out.extend_from_slice(plane);
         shift += bits;
     }
 }

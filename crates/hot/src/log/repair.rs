@@ -133,7 +133,7 @@ fn next_whole(bytes: &[u8]) -> Option<usize> {
         // Before a sum is taken over much: a kind that there is, and the tenant of every record.
         let kind = rest.get(FRAME_LEN - 1).copied().unwrap_or_default();
         let tenant = rest.get(FRAME_LEN..FRAME_LEN + 4).unwrap_or_default();
-        if !(Kind::Series as u8..=Kind::Lost as u8).contains(&kind)
+        if !(Kind::Series as u8..=Kind::Ordered as u8).contains(&kind)
             || *tenant != DEFAULT_TENANT.to_le_bytes()
         {
             return false;

@@ -78,10 +78,17 @@ pub fn check_header(bytes: &[u8], base: Lsn) -> Result<(), HeaderError> {
 
 /// Appends a record.
 pub fn put_record(out: &mut Vec<u8>, kind: u8, put_payload: impl FnOnce(&mut Vec<u8>)) {
+    put_record_of(out, |out| {
+        put_payload(out);
+        kind
+    });
+}
+
+/// Appends a record of the kind that `put_payload` gives.
+pub fn put_record_of(out: &mut Vec<u8>, put_payload: impl FnOnce(&mut Vec<u8>) -> u8) {
     let start = out.len();
-    out.extend_from_slice(&[0; 8]);
-    out.push(kind);
-    put_payload(out);
+    out.extend_from_slice(&[0; FRAME_LEN]);
+    out[start + 8] = put_payload(out);
     let body = &out[start + 8..];
     let length = u32::try_from(body.len()).expect("a record is below MAX_RECORD_LEN");
     let crc = crc32c::crc32c(body);

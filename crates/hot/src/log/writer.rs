@@ -39,7 +39,7 @@ impl Default for LogOptions {
 }
 
 /// A buffer that has grown beyond this is given back.
-const MAX_SPARE_BYTES: usize = 2 << 20;
+const MAX_SPARE_BYTES: usize = 4 << 20;
 
 /// How far the log is durable.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use crate::log::record::{self, Samples};
 use crate::normaliser::{Moment, Normalised, NormaliserState};
 use crate::series_table::{SeriesRef, SeriesTable};
 use crate::window::ShardWindow;
-use crate::window::open::{LANES, OpenColumns, RowPlace};
+use crate::window::open::{LANES, OpenColumns};
 
 /// Runs whose memory is fetched at once.
 const RUNS: usize = 32;
@@ -25,6 +25,14 @@ const RUNS: usize = 32;
 struct Run {
     chunk: u32,
     length: usize,
+}
+
+/// Values of a row of a chunk.
+#[derive(Default)]
+struct Row {
+    values: [f64; LANES],
+    /// The lanes that have one.
+    lanes: u16,
 }
 
 /// Writes to a shard what was received at a time.
@@ -122,46 +130,58 @@ impl<'a> Writing<'a> {
     fn run(
         &mut self,
         chunk: u32,
-        series: &[SeriesRef],
-        values: &[f64],
+        mut series: &[SeriesRef],
+        mut values: &[f64],
         moment: &Moment,
         applied: &mut Applied,
     ) {
-        let normaliser = self.rules.normaliser;
-        let (window, position) = (moment.slot.window(), moment.slot.position());
-        let mut row: Option<RowPlace> = None;
-        let mut lanes = 0u16;
-        for (&series, &value) in series.iter().zip(values) {
-            if self.gathers(series) {
-                self.gather(series, moment, value, applied);
-                continue;
+        while !series.is_empty() {
+            let mut row = Row::default();
+            let followed = self.follow(chunk, series, values, moment, &mut row);
+            applied.taken += followed as u64;
+            // Before a sample that does not follow: it may be of the same slot.
+            self.target.write_row(chunk, moment.slot, &row);
+            (series, values) = (&series[followed..], &values[followed..]);
+            if let (Some((odd, rest)), Some(value)) = (series.split_first(), values.first()) {
+                self.sample(*odd, moment, *value, applied);
+                (series, values) = (rest, &values[1..]);
             }
-            let follows = self.table.source_of(series).and_then(|source| {
-                let state = self.normaliser.get_mut(series.0);
-                normaliser.follow(state, source, moment, value)
-            });
-            let Some(value) = follows else {
-                self.sample(series, moment, value, applied);
-                continue;
+        }
+    }
+
+    /// Takes samples on a boundary, of series that share a chunk, up to the first that does not follow the one before it or is gathered; gives
+    /// their number.
+    #[inline(always)]
+    fn follow(
+        &mut self,
+        chunk: u32,
+        series: &[SeriesRef],
+        values: &[f64],
+        moment: &Moment,
+        row: &mut Row,
+    ) -> usize {
+        let first = SeriesRef(chunk * LANES as u32);
+        let Some(sources) = self.table.sources_of::<LANES>(first) else {
+            return 0;
+        };
+        let Some(states) = self.normaliser.neighbours_mut::<LANES>(first.0) else {
+            return 0;
+        };
+        for (at, (series, value)) in series.iter().zip(values).enumerate() {
+            if self.gathering && self.feeds.gathers(*series) {
+                return at;
+            }
+            let lane = series.index() % LANES;
+            let state = &mut states[lane];
+            let source = sources(lane);
+            let follow = |source| self.rules.normaliser.follow(state, source, moment, *value);
+            let Some(value) = source.and_then(follow) else {
+                return at;
             };
-            applied.taken += 1;
-            let columns = self.target.columns(window);
-            // A series that does not follow may have written elsewhere, but rows stay where they are.
-            if row.is_none() {
-                row = columns.row(chunk, position);
-            }
-            match row {
-                Some(row) => {
-                    let lane = series.index() % LANES;
-                    columns.set(row, lane, value);
-                    lanes |= 1 << lane;
-                }
-                None => columns.write(series, position, value),
-            }
+            row.values[lane] = value;
+            row.lanes |= 1 << lane;
         }
-        if lanes != 0 {
-            self.target.columns(window).note(chunk, position, lanes);
-        }
+        series.len()
     }
 
     /// A sample, by all the rules.
@@ -249,6 +269,26 @@ impl Target<'_> {
         if !value.is_nan() {
             let columns = self.columns(slot.window());
             columns.write(series, slot.position(), value);
+        }
+    }
+
+    /// Writes values of a slot, of series that share a chunk.
+    #[inline(always)]
+    fn write_row(&mut self, chunk: u32, slot: Slot, row: &Row) {
+        if row.lanes == 0 {
+            return;
+        }
+        let position = slot.position();
+        let columns = self.columns(slot.window());
+        if let Some(place) = columns.row(chunk, position) {
+            columns.set_lanes(place, row.lanes, &row.values);
+            return columns.note(chunk, position, row.lanes);
+        }
+        for (lane, value) in row.values.iter().enumerate() {
+            if row.lanes >> lane & 1 == 1 {
+                let series = SeriesRef(chunk * LANES as u32 + lane as u32);
+                columns.write(series, position, *value);
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use crate::log::{Lsn, segment};
 use crate::series_table::SeriesRef;
 use crate::symbols::Renumbering;
 use crate::window::FlushId;
-use crate::window::sealed::SealedBlocks;
+use crate::window::sealed::{SealedBlocks, SeriesOrder};
 
 /// A window is sealed when its successor has this many filled slots …
 const SUCCESSOR_SLOTS: u32 = 2;
@@ -56,7 +56,17 @@ struct MergeHead<'a> {
     /// What it is sorted by.
     key: Vec<u8>,
     part: &'a FlushPart,
+    /// The place of the part among those that are merged.
+    number: u16,
     place: usize,
+}
+
+/// In which order the series of parts were merged.
+pub(super) struct MergedOrder {
+    /// By part: its shard, and its series.
+    orders: Vec<(u32, Arc<SeriesOrder>)>,
+    /// The part of each series.
+    parts: Arc<[u16]>,
 }
 
 impl PartialEq for MergeHead<'_> {
@@ -172,6 +182,8 @@ impl HotStore {
         for shard in &self.shards {
             shard.read().add_memory(&mut stats);
         }
+        let merged = self.merged.lock();
+        stats.order_bytes += merged.as_ref().map_or(0, |m| size_of_val(&*m.parts));
         stats
     }
 
@@ -293,6 +305,18 @@ impl HotStore {
         flushes.into_values().collect()
     }
 
+    /// The keys of the tags of the rows that a flush has of a window.
+    pub fn flush_keys(&self, flush: &PendingFlush, window: Window) -> BTreeSet<Arc<str>> {
+        let mut keys = BTreeSet::new();
+        for part in flush.parts.iter().filter(|part| part.window == window) {
+            let shard = self.shards[part.shard as usize].read();
+            let symbols = self.symbols.read();
+            let of_part = shard.table.all_keys(part.blocks.order().sorted());
+            keys.extend(of_part.into_iter().map(|key| symbols.text(key).clone()));
+        }
+        keys
+    }
+
     /// Hands the rows that a flush has of a window to `row`, sorted by (name, tags).
     ///
     /// # Errors
@@ -305,11 +329,12 @@ impl HotStore {
     ) -> Result<(), E> {
         // Each shard's blocks lie in the order: what is left is to merge them.
         let parts = flush.parts.iter().filter(|part| part.window == window);
-        let mut heads: BinaryHeap<_> = parts
-            .filter_map(|part| self.head(part, 0).map(Reverse))
-            .collect();
-        while let Some(Reverse(head)) = heads.pop() {
-            let MergeHead { place, part, .. } = head;
+        let parts: Vec<_> = parts.collect();
+        let merged = self.merged(&parts);
+        let mut places = vec![0; parts.len()];
+        for number in merged.iter().copied().map(usize::from) {
+            let (part, place) = (parts[number], places[number]);
+            places[number] += 1;
             let series = part.blocks.order().refs()[place];
             let (id, tags, source) = {
                 let shard = self.shards[part.shard as usize].read();
@@ -324,20 +349,68 @@ impl HotStore {
                 window,
                 block: self.codec.decode(&part.blocks.encoded(place as u32)),
             })?;
-            heads.extend(self.head(part, place + 1).map(Reverse));
         }
         Ok(())
     }
 
+    /// In which order the series of parts are merged: the part of each. Windows mostly have the series of the one before, whose order is then
+    /// used again.
+    fn merged(&self, parts: &[&FlushPart]) -> Arc<[u16]> {
+        let orders = parts.iter().map(|p| (p.shard, p.blocks.order()));
+        let mut last = self.merged.lock();
+        let is_same = |last: &MergedOrder| {
+            let known = last.orders.iter().map(|(shard, order)| (*shard, order));
+            orders.len() == known.len()
+                && orders
+                    .clone()
+                    .zip(known)
+                    .all(|((s, o), (shard, order))| s == shard && Arc::ptr_eq(o, order))
+        };
+        if let Some(last) = last.as_ref().filter(|last| is_same(last)) {
+            return last.parts.clone();
+        }
+        let merging = parts.iter().zip(0..);
+        let mut heads: BinaryHeap<_> = merging
+            .filter_map(|(part, number)| self.head(part, number, 0, Vec::new()).map(Reverse))
+            .collect();
+        let mut merged = Vec::with_capacity(parts.iter().map(|p| p.blocks.len()).sum());
+        while let Some(Reverse(head)) = heads.pop() {
+            merged.push(head.number);
+            heads.extend(
+                self.head(head.part, head.number, head.place + 1, head.key)
+                    .map(Reverse),
+            );
+        }
+        let merged: Arc<[u16]> = merged.into();
+        *last = Some(MergedOrder {
+            orders: orders
+                .map(|(shard, order)| (shard, order.clone()))
+                .collect(),
+            parts: merged.clone(),
+        });
+        merged
+    }
+
     /// A part's series at a place of its order, to be merged with those of other parts; `None` at the end.
-    fn head<'a>(&self, part: &'a FlushPart, place: usize) -> Option<MergeHead<'a>> {
+    fn head<'a>(
+        &self,
+        part: &'a FlushPart,
+        number: u16,
+        place: usize,
+        mut key: Vec<u8>,
+    ) -> Option<MergeHead<'a>> {
         let series = part.blocks.order().refs().get(place)?;
-        let mut key = Vec::with_capacity(160);
+        key.clear();
         let shard = self.shards[part.shard as usize].read();
         let symbols = self.symbols.read();
         let pairs = shard.table.text_pairs(&symbols, *series);
         put_sort_key(pairs.map(|(k, v)| (&**k, &**v)), &mut key);
-        Some(MergeHead { key, part, place })
+        Some(MergeHead {
+            key,
+            part,
+            number,
+            place,
+        })
     }
 
     /// Notes that a flush is committed to history.

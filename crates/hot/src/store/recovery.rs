@@ -90,6 +90,7 @@ impl HotStore {
             next_flush: AtomicU64::new(rebuilt.next_flush),
             forgetting: RwLock::new(()),
             maintenance: Mutex::new(()),
+            merged: Mutex::default(),
             stats: StoreStats::default(),
             listener: RwLock::default(),
             options,

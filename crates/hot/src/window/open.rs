@@ -126,6 +126,12 @@ impl OpenColumns {
         self.slabs.set(row, lane, value);
     }
 
+    /// Sets those values of a row whose lanes are set in `lanes`.
+    #[inline(always)]
+    pub fn set_lanes(&mut self, row: RowPlace, lanes: u16, values: &[f64; LANES]) {
+        self.slabs.set_lanes(row, lanes, values);
+    }
+
     /// Notes that lanes of a chunk were set at a position.
     #[inline]
     pub fn note(&mut self, number: u32, position: usize, lanes: u16) {

@@ -185,15 +185,17 @@ impl Tally {
         *count += 1;
     }
 
-    /// Empties it without counting.
+    /// Empties it.
     pub(crate) fn clear(&mut self) {
-        self.drain(|_, _| {});
+        for number in self.touched.drain(..) {
+            self.counts[number as usize] = 0;
+        }
     }
 
-    pub(super) fn drain(&mut self, mut count: impl FnMut(ClassId, u64)) {
-        for number in self.touched.drain(..) {
-            let n = std::mem::take(&mut self.counts[number as usize]);
-            count(ClassId(number), u64::from(n));
+    pub(super) fn each(&self, mut count: impl FnMut(ClassId, u64)) {
+        for number in &self.touched {
+            let n = self.counts[*number as usize];
+            count(ClassId(*number), u64::from(n));
         }
     }
 }

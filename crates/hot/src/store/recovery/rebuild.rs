@@ -17,7 +17,7 @@ use crate::codec::Codec;
 use crate::directory::Directory;
 use crate::feed::Feed;
 use crate::log::Lsn;
-use crate::log::record::{self, DEFAULT_TENANT, Kind, Prefix, Record, Samples};
+use crate::log::record::{self, DEFAULT_TENANT, Prefix, Record, Samples};
 use crate::log::replay::{Frame, Frames, Replayed, read_segments};
 use crate::normaliser::Normaliser;
 use crate::shard::{Shard, ShardRules};
@@ -284,10 +284,10 @@ impl<'a> Worker<'a> {
         let unreadable = |e| frames.unreadable(frame, &e);
         let in_history = |window| rebuild.holds(window);
         let rules = rebuild.rules(&in_history);
-        if frame.kind == Kind::Samples as u8 {
-            let mut samples = std::mem::take(&mut self.samples);
-            let prefix = record::read_samples(payload, &mut samples).map_err(unreadable)?;
-            let at = self.at(prefix);
+        let mut samples = std::mem::take(&mut self.samples);
+        let published = record::read_published(frame.kind, payload, &mut samples);
+        if let Some(prefix) = published {
+            let at = self.at(prefix.map_err(unreadable)?);
             if frame.end > at.from {
                 at.shard.apply_samples(&rules, &samples);
                 // Their values were logged too and follow.
@@ -296,6 +296,7 @@ impl<'a> Worker<'a> {
             self.samples = samples;
             return Ok(());
         }
+        self.samples = samples;
         let (prefix, record) = record::read(frame.kind, payload).map_err(unreadable)?;
         if let Record::Seal { flush, .. } = record {
             self.next_flush = self.next_flush.max(flush.0 + 1);

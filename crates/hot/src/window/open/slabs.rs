@@ -81,6 +81,18 @@ impl Slabs {
         bytes[place.at + lane * VALUE..][..VALUE].copy_from_slice(&value.to_ne_bytes());
     }
 
+    /// Sets those values of a row whose lanes are set in `lanes`.
+    #[inline(always)]
+    pub fn set_lanes(&mut self, place: RowPlace, lanes: u16, values: &[f64; LANES]) {
+        let row = &mut self.slabs[place.slab][place.at..][..ROW];
+        let (row, _) = row.as_chunks_mut::<VALUE>();
+        for (lane, (held, value)) in row.iter_mut().zip(values).enumerate() {
+            if lanes >> lane & 1 == 1 {
+                *held = value.to_ne_bytes();
+            }
+        }
+    }
+
     /// Bytes of the chunks that were made.
     pub fn size_bytes(&self) -> usize {
         self.made * CHUNK_BYTES
@@ -115,6 +127,10 @@ mod tests {
             assert_eq!(slabs.row(chunk, 59)[15], f64::from(chunk));
             assert_eq!(slabs.lane(chunk, 0)[0], -f64::from(chunk));
             assert!(slabs.row(chunk, 59)[14].is_nan());
+            slabs.set_lanes(row_place(chunk, 7), 0b1010, &[2.0; LANES]);
+            let row = slabs.row(chunk, 7);
+            assert!(row[0].is_nan() && row[2].is_nan() && row[4].is_nan());
+            assert_eq!((row[1], row[3]), (2.0, 2.0));
         }
         assert_eq!(slabs.slabs.len(), 6);
         assert_eq!(slabs.size_bytes(), 300 * 60 * 16 * 8);
