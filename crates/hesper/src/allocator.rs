@@ -68,8 +68,24 @@ mod tests {
         kilobytes.expect("a number") * 1024
     }
 
+    /// Set in the process of its own in which the test runs: tests beside it would take and free memory too.
+    const ALONE: &str = "HESPER_TEST_ALONE";
+
     #[test]
     fn what_others_freed_goes_back_and_what_is_held_stays() {
+        if std::env::var_os(ALONE).is_none() {
+            let name = "allocator::tests::what_others_freed_goes_back_and_what_is_held_stays";
+            let program = std::env::current_exe().expect("this test");
+            let alone = std::process::Command::new(program)
+                .args(["--exact", name])
+                .env(ALONE, "1")
+                .output()
+                .expect("a process");
+            let said = String::from_utf8_lossy(&alone.stdout);
+            assert!(alone.status.success(), "{said}");
+            assert!(said.contains("1 passed"), "{said}");
+            return;
+        }
         use_small_pages();
         let (blocks, freed) = mpsc::channel::<Vec<Box<[u8; 1000]>>>();
         let freeing = std::thread::spawn(move || {
