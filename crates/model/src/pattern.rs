@@ -319,7 +319,8 @@ mod tests {
         assert!(like("a_c").matches("aéc") && !like("a_c").matches("ac"));
         assert!(like("100\\%").matches("100%") && !like("100\\%").matches("100x"));
         assert!(like("%\\").matches("a\\"));
-        let prefix = &like("api.%").prefixes()[0];
+        let starts = like("api.%");
+        let prefix = &starts.prefixes()[0];
         assert_eq!((&*prefix.text, prefix.sufficient), ("api.", true));
         assert_eq!(like("x").values(), Some(&["x".into()][..]));
         assert!(TagPattern::like("A%", true).expect("valid").matches("ab"));
@@ -332,12 +333,8 @@ mod tests {
         assert!(search("^fo+$").matches("foo") && !search("^fo+$").matches("foobar"));
         assert_eq!(search("^foo").prefixes()[0].text, "foo".into());
         assert!(search("foo").prefixes().is_empty());
-        let both: Vec<&str> = search("^(a|b)$")
-            .values()
-            .expect("few")
-            .iter()
-            .map(|v| &**v)
-            .collect();
+        let either = search("^(a|b)$");
+        let both: Vec<&str> = either.values().expect("few").iter().map(|v| &**v).collect();
         assert_eq!(both, ["a", "b"]);
         assert_ne!(search("foo"), pattern("foo"));
         assert!(
