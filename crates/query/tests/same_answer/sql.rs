@@ -233,7 +233,7 @@ async fn an_expression_of_the_stack_language_is_a_table() {
         .iter()
         .flat_map(|time| {
             [("app-0", 12.0), ("app-1", 21.0), ("app-2", 16.0)]
-                .map(|(app, value)| format!("1970-01-01T{time}:00Z {value:.1} (app={app}) {app}"))
+                .map(|(app, value)| format!("1970-01-01T{time}:00Z {value:.1} {app} {app}"))
         })
         .collect();
     assert_eq!(lines.await, want);
