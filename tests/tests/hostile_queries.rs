@@ -85,7 +85,7 @@ fn hostile(i: usize) -> (&'static str, Vec<(&'static str, String)>) {
         ("w", if i % 8 == 5 { "3000" } else { "1440" }),
         ("h", if i % 8 == 5 { "900" } else { "300" }),
         ("format", if i % 8 == 5 { "png" } else { "json" }),
-        ("all", if i % 8 == 0 { "0" } else { "1" }),
+        ("all", if i.is_multiple_of(8) { "0" } else { "1" }),
         ("id", "hostile"),
     ];
     let params = params.map(|(k, v)| (k, v.to_owned()));
@@ -188,7 +188,7 @@ async fn two_hundred_hostile_queries_do_not_hold_up_an_innocent_one() {
     assert!(unfinished > 0, "they were to be under way meanwhile");
     assert!(most_held <= MEMORY, "{most_held}");
     // Texts and pictures on their way out are not counted as held.
-    assert!(grown <= 8 * MEMORY, "{grown}");
+    assert!(grown <= 16 * MEMORY, "{grown}");
     // A few milliseconds are lost to a busy machine, however short the query is.
     let limit = 3 * quiet.max(Duration::from_millis(20));
     assert!(meanwhile <= limit, "{meanwhile:?}, alone {quiet:?}");

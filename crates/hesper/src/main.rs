@@ -30,6 +30,9 @@ use tracing_output::TracingOutput;
 /// idle thread to the next: much longer, and none of them would ever end.
 const IDLE_THREAD: Duration = Duration::from_secs(1);
 
+/// The stack of a thread. Plans of SQL are walked by recursion; what is not used of it costs nothing.
+const STACK_BYTES: usize = 16 << 20;
+
 /// A distributed, dimensional time-series telemetry store
 #[derive(Parser)]
 #[command(version, propagate_version = true)]
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(STACK_BYTES)
         .on_thread_park(allocator::give_back_at_times)
         .thread_keep_alive(IDLE_THREAD)
         .build();

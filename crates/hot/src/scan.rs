@@ -108,7 +108,7 @@ impl PartialScan {
         for group in 0..groups as u32 {
             let number = self.groups.number(other.groups.key(group))?;
             let lowest = other.groups.lowest(group);
-            self.groups.lowest_mut(number).merge(&lowest);
+            self.groups.lowest_mut(number).merge(lowest);
             numbers.push(number);
         }
         self.acc.grow(self.groups.len());

@@ -14,7 +14,7 @@ use crate::error::QueryError;
 const MAX_BYTES: usize = 64 << 10;
 
 /// Operators that a statement may have: each may stand within the one before, and every one of them takes from the planner's stack.
-const MAX_OPERATORS: usize = 400;
+const MAX_OPERATORS: usize = 100;
 
 /// Nodes of a plan. One that uses a subquery twice has its nodes twice.
 const MAX_NODES: usize = 2000;

@@ -75,8 +75,21 @@ fn doubles(batch: &RecordBatch, column: usize) -> Vec<f64> {
 
 /// Every row of the table, and every cell of its roll-ups, against the plain data; sums by time against the stack language.
 pub async fn check(node: &Node, data: &Data) {
+    if data.is_empty() {
+        // There are no columns of tags either.
+        let rows = ask(node, "SELECT time, name, value FROM metrics").await;
+        assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
+        return;
+    }
+    // A key that no series has is no column.
+    let has_zone = data.keys().any(|(s, _)| tags(*s).get("zone").is_some());
+    let zone = match has_zone {
+        true => "zone",
+        false => "CAST(NULL AS VARCHAR)",
+    };
+    let statement = format!("SELECT time, node, name, {zone}, value FROM metrics");
     let mut found = BTreeMap::new();
-    for batch in ask(node, "SELECT time, node, name, zone, value FROM metrics").await {
+    for batch in ask(node, &statement).await {
         let (slots, values) = (slots(&batch, 0), doubles(&batch, 4));
         let text = |column: usize| batch.column(column).as_string::<i32>();
         for (row, (slot, value)) in slots.into_iter().zip(values).enumerate() {
@@ -248,7 +261,7 @@ async fn an_expression_of_the_stack_language_is_a_table() {
     for (statement, reason) in [
         ("SELECT * FROM stack()", "stack takes an expression"),
         ("SELECT * FROM stack('a,:no-such-word')", "unknown word"),
-        ("SELECT * FROM stack('1', 'soon')", "soon"),
+        ("SELECT * FROM stack('1', 'soon!')", "soon!"),
         ("SELECT * FROM stack(1 + 1)", "literals"),
     ] {
         let error = run(&sql, statement).await.expect_err(statement).to_string();
@@ -345,7 +358,7 @@ async fn deep_statements_are_refused_before_they_take_the_stack() {
     let node = two_tiers().await;
     let sql = engine_of(&node, QueryLimits::default(), 64 << 20);
     for (statement, fits) in [
-        (format!("SELECT {}1", "1 + ".repeat(300)), true),
+        (format!("SELECT {}1", "1 + ".repeat(100)), true),
         (format!("SELECT {}1", "1 + ".repeat(5000)), false),
         (
             format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000)),
@@ -481,7 +494,6 @@ async fn conditions_and_columns_reach_the_leaf() {
             "AggregateExec: mode=FinalPartitioned, gby=[time@0 as time], aggr=[sum(metrics.value)]",
             "RepartitionExec: partitioning=Hash([time@0], 3), input_partitions=3",
             "AggregateExec: mode=Partial, gby=[time@0 as time], aggr=[sum(metrics.value)]",
-            "CooperativeExec",
             "SeriesScanExec: query=name,metric.1,:eq,app,(?s)^app,:re,:and, columns=[time, value], from=60000",
         ]
     );

@@ -45,7 +45,7 @@ pub async fn sql(
     let params = Params::read(query.as_deref());
     let format = Format::read(params.get("format"))?;
     let statement = match params.get("q") {
-        Some(statement) => statement.to_owned(),
+        Some(statement) => text(statement.as_bytes())?,
         None => text(&body::read(body, &headers, MAX_BODY_BYTES).await?)?,
     };
     let options = QueryOptions {
@@ -62,7 +62,7 @@ pub async fn sql(
     write(writing, format).await
 }
 
-fn text(body: &Bytes) -> Result<String, ApiError> {
+fn text(body: &[u8]) -> Result<String, ApiError> {
     let text = std::str::from_utf8(body).ok().map(str::trim);
     match text {
         Some("") | None => Err(ApiError::new(
