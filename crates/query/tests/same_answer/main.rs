@@ -154,6 +154,8 @@ async fn a_file_that_cannot_be_read_is_said_and_nothing_else_is_harmed() {
         .expect("a partial answer");
     assert_eq!(answer.missing[0].part, broken.path);
     assert_eq!(answer.results[0].series[0].values[64], 4.0);
+    // It keeps its turn until it is written.
+    drop(answer);
     let strict = ask(&engine, "name,:has,:sum", &minutes(1, 100)).await;
     let error = strict.expect_err("incomplete").to_string();
     assert!(error.contains(&broken.path), "{error}");
