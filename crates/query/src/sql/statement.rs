@@ -16,6 +16,9 @@ const MAX_BYTES: usize = 64 << 10;
 /// Operators that a statement may have: each may stand within the one before, and every one of them takes from the planner's stack.
 const MAX_OPERATORS: usize = 100;
 
+/// Queries within a statement: each may use the one before more than once, and the plan grows with the power of their number.
+const MAX_SELECTS: usize = 8;
+
 /// Nodes of a plan. One that uses a subquery twice has its nodes twice.
 const MAX_NODES: usize = 2000;
 
@@ -33,6 +36,13 @@ pub fn check_text(sql: &str) -> Result<(), QueryError> {
     }
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize();
     let tokens = tokens.map_err(|e| QueryError::Sql(e.to_string()))?;
+    let is_select = |t: &&Token| matches!(t, Token::Word(w) if w.keyword == Keyword::SELECT);
+    let selects = tokens.iter().filter(is_select).count();
+    if selects > MAX_SELECTS && selects <= MAX_OPERATORS {
+        return Err(QueryError::Sql(format!(
+            "a statement has at most {MAX_SELECTS} SELECTs, this has {selects}: its plan may have too many nodes"
+        )));
+    }
     let operators = tokens.iter().filter(|t| is_operator(t)).count();
     match operators > MAX_OPERATORS {
         true => Err(QueryError::Sql(format!(
