@@ -279,7 +279,7 @@ impl QueryEngine {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Refuses a query that narrows nothing down where more series match than such a query may touch in `slots` slots.
+    /// Refuses a query that narrows nothing down where more series match than such a query may touch in `slots` slots, one at least.
     ///
     /// # Errors
     /// [`QueryError::TooBroad`].
@@ -292,7 +292,7 @@ impl QueryEngine {
         match series > limit {
             true => Err(QueryError::TooBroad {
                 series,
-                datapoints: series.saturating_mul(slots.max(1)),
+                datapoints: series.saturating_mul(slots),
                 limit,
             }),
             false => Ok(()),
@@ -495,8 +495,7 @@ impl QueryEngine {
     /// # Errors
     /// When the step does not fit the store's.
     pub fn explain(&self, expr: &DataExpr, ctx: &EvalContext) -> Result<String, QueryError> {
-        let budget = Budget::new(self.limits.clone(), self.memory.clone());
-        let physical = self.plan(expr, ctx, &Arc::new(budget))?;
+        let physical = self.plan(expr, ctx, &self.budget())?;
         Ok(displayable(&*physical.root).indent(false).to_string())
     }
 }

@@ -81,9 +81,7 @@ impl QueryError {
     pub(crate) fn from_plan(error: DataFusionError) -> Self {
         match error.find_root() {
             DataFusionError::External(source) => match source.downcast_ref::<PlanError>() {
-                Some(PlanError::TooMuch(text)) => Self::TooMuch(text.clone()),
-                Some(PlanError::Told(error)) => error.clone(),
-                Some(PlanError::OutOfMemory { limit }) => Self::OutOfMemory { limit: *limit },
+                Some(own) => own.clone().into(),
                 None => Self::Plan(source.to_string()),
             },
             other => Self::Plan(other.to_string()),
@@ -109,7 +107,7 @@ impl QueryError {
 }
 
 /// An error of our own plan nodes that the caller is told as it is.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum PlanError {
     #[error("{0}")]
     TooMuch(String),

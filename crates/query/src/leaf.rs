@@ -176,10 +176,7 @@ impl ExecutionPlan for ScanExec {
             cancelled: self.cancelled.clone(),
         };
         let batch = async move {
-            let mut guard = CancelOnDrop {
-                cancelled: part.cancelled.clone(),
-                armed: true,
-            };
+            let guard = CancelOnDrop::new(part.cancelled.clone());
             let runtime = tokio::runtime::Handle::current();
             let span = tracing::info_span!("scan", partition, shards = part.shards.len());
             // Folding keeps a core busy: it must not hold up the tasks that serve connections.
@@ -187,7 +184,7 @@ impl ExecutionPlan for ScanExec {
             let batch = scan
                 .await
                 .map_err(|e| DataFusionError::Internal(format!("the scan failed: {e}")))?;
-            guard.armed = false;
+            guard.disarm();
             batch
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(
@@ -197,10 +194,25 @@ impl ExecutionPlan for ScanExec {
     }
 }
 
-/// Tells the scan's threads to stop when the stream is dropped before its end.
-struct CancelOnDrop {
+/// Tells the threads of a scan to stop when its answer is no longer waited for.
+pub(crate) struct CancelOnDrop {
     cancelled: Arc<AtomicBool>,
     armed: bool,
+}
+
+impl CancelOnDrop {
+    /// Sets `cancelled` when it is dropped.
+    pub fn new(cancelled: Arc<AtomicBool>) -> Self {
+        Self {
+            cancelled,
+            armed: true,
+        }
+    }
+
+    /// The answer is there: other threads, which share what is set, go on.
+    pub fn disarm(mut self) {
+        self.armed = false;
+    }
 }
 
 impl Drop for CancelOnDrop {

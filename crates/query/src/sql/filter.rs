@@ -238,7 +238,8 @@ fn is_text(data_type: &DataType) -> bool {
     )
 }
 
-fn text(expr: &Expr) -> Option<&str> {
+/// A literal text.
+pub fn text(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Literal(
             ScalarValue::Utf8(Some(text))

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -30,6 +30,7 @@ use super::rows::Rows;
 use crate::engine::QueryEngine;
 use crate::error::{PlanError, QueryError};
 use crate::history_scan::ScanRefused;
+use crate::leaf::CancelOnDrop;
 
 /// The chunks that no partition has taken yet; `None` before the first has asked.
 type Queue = Mutex<Option<VecDeque<Chunk>>>;
@@ -250,9 +251,10 @@ impl Part {
     /// Reads a chunk; `None` when it holds too much and was put back in halves.
     async fn read(&mut self, chunk: &Chunk) -> Result<Option<Found>> {
         let runtime = tokio::runtime::Handle::current();
-        let cancelled = CancelOnDrop(Arc::default());
+        let stop = Arc::<AtomicBool>::default();
+        let _cancelled = CancelOnDrop::new(stop.clone());
         let (engine, request) = (self.scan.engine.clone(), self.scan.request.clone());
-        let (asked, stop) = (chunk.clone(), cancelled.0.clone());
+        let asked = chunk.clone();
         // Folding keeps a core busy: it must not hold up the tasks that serve connections.
         let reading = tokio::task::spawn_blocking(move || {
             let budget = engine.budget();
@@ -288,13 +290,4 @@ impl Part {
 
 fn told(error: QueryError) -> DataFusionError {
     PlanError::from(error).into()
-}
-
-/// Tells the thread that scans to stop when the answer is no longer wanted.
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{ScalarValue, plan_err};
+use datafusion::common::plan_err;
 use datafusion::error::Result;
-use datafusion::logical_expr::Expr;
 use hesper_stack::parse_query;
 
 use super::catalog::Tables;
+use super::filter::text;
 use crate::error::{PlanError, QueryError};
 
 /// The function.
@@ -51,17 +51,5 @@ impl TableFunctionImpl for SeriesFunction {
                 self.tables.resolutions().join(", ")
             ),
         }
-    }
-}
-
-fn text(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Literal(
-            ScalarValue::Utf8(Some(text))
-            | ScalarValue::LargeUtf8(Some(text))
-            | ScalarValue::Utf8View(Some(text)),
-            _,
-        ) => Some(text),
-        _ => None,
     }
 }

@@ -36,17 +36,17 @@ pub fn check_text(sql: &str) -> Result<(), QueryError> {
     }
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize();
     let tokens = tokens.map_err(|e| QueryError::Sql(e.to_string()))?;
-    let is_select = |t: &&Token| matches!(t, Token::Word(w) if w.keyword == Keyword::SELECT);
-    let selects = tokens.iter().filter(is_select).count();
-    if selects > MAX_SELECTS && selects <= MAX_OPERATORS {
+    let operators = tokens.iter().filter(|t| is_operator(t)).count();
+    if operators > MAX_OPERATORS {
         return Err(QueryError::Sql(format!(
-            "a statement has at most {MAX_SELECTS} SELECTs, this has {selects}: its plan may have too many nodes"
+            "a statement has at most {MAX_OPERATORS} operators, this has {operators}; write x IN (…) instead of x = … OR x = …"
         )));
     }
-    let operators = tokens.iter().filter(|t| is_operator(t)).count();
-    match operators > MAX_OPERATORS {
+    let is_select = |t: &&Token| matches!(t, Token::Word(w) if w.keyword == Keyword::SELECT);
+    let selects = tokens.iter().filter(is_select).count();
+    match selects > MAX_SELECTS {
         true => Err(QueryError::Sql(format!(
-            "a statement has at most {MAX_OPERATORS} operators, this has {operators}; write x IN (…) instead of x = … OR x = …"
+            "a statement has at most {MAX_SELECTS} SELECTs, this has {selects}: its plan may have too many nodes"
         ))),
         false => Ok(()),
     }
