@@ -6,31 +6,15 @@ use serde::Deserialize;
 
 use crate::error::CommandError;
 use crate::fetch::{self, DEFAULT_SERVER};
+use crate::range_args::RangeArgs;
 
 /// The flags of `explain`.
 #[derive(clap::Args)]
 pub struct ExplainArgs {
     /// An expression in the stack language
     expression: String,
-    /// The start: a time, or relative to the end (e-1h) or to now
-    #[arg(
-        long,
-        default_value = "e-1h",
-        value_name = "TIME",
-        allow_hyphen_values = true
-    )]
-    start: String,
-    /// The end
-    #[arg(
-        long,
-        default_value = "now",
-        value_name = "TIME",
-        allow_hyphen_values = true
-    )]
-    end: String,
-    /// The least distance between datapoints; chosen by the range when absent
-    #[arg(long, value_name = "DURATION")]
-    step: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
     /// The address of the node
     #[arg(long, default_value = DEFAULT_SERVER, value_name = "URI")]
     server: String,
@@ -88,16 +72,12 @@ struct Stages {
 /// # Errors
 /// When the node cannot be reached or refuses the expression.
 pub async fn explain(args: ExplainArgs) -> Result<(), CommandError> {
-    let mut params = vec![
+    let mut params = args.range.params();
+    params.extend([
         ("q", args.expression.as_str()),
-        ("s", &args.start),
-        ("e", &args.end),
         ("format", "stats.json"),
         ("explain", "1"),
-    ];
-    if let Some(step) = &args.step {
-        params.push(("step", step));
-    }
+    ]);
     let target = fetch::target("/api/v1/graph", &params);
     let fetched = fetch::get_ok(&args.server, &target).await?;
     let answer: Answer = serde_json::from_slice(&fetched.body)

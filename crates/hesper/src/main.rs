@@ -16,6 +16,7 @@ mod graph;
 mod load;
 mod lsp;
 mod query;
+mod range_args;
 mod serve;
 mod tags;
 mod tracing_output;

@@ -6,12 +6,12 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::util::pretty::pretty_format_batches;
-
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::CommandError;
 use crate::fetch::{self, DEFAULT_SERVER};
+use crate::range_args::RangeArgs;
 
 /// The flags of `query`.
 #[derive(clap::Args)]
@@ -22,25 +22,8 @@ pub struct QueryArgs {
     /// A statement in SQL instead, such as "SELECT time, sum(value) FROM metrics WHERE name = 'requests' GROUP BY time"
     #[arg(long, value_name = "STATEMENT", conflicts_with_all = ["expression", "start", "end", "step", "tz"])]
     sql: Option<String>,
-    /// The start: a time, or relative to the end (e-1h) or to now
-    #[arg(
-        long,
-        default_value = "e-1h",
-        value_name = "TIME",
-        allow_hyphen_values = true
-    )]
-    start: String,
-    /// The end
-    #[arg(
-        long,
-        default_value = "now",
-        value_name = "TIME",
-        allow_hyphen_values = true
-    )]
-    end: String,
-    /// The least distance between datapoints; chosen by the range when absent
-    #[arg(long, value_name = "DURATION")]
-    step: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
     /// How to show the answer
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -112,22 +95,12 @@ fn rows(body: &[u8]) -> Result<String, CommandError> {
 
 /// Asks an expression and prints its lines.
 async fn lines(args: &QueryArgs, expression: &str) -> Result<(), CommandError> {
-    let mut params = vec![
-        ("q", expression),
-        ("s", &args.start),
-        ("e", &args.end),
-        ("tz", &args.tz),
-        (
-            "format",
-            match args.format {
-                Format::Csv => "csv",
-                Format::Table | Format::Json => "json",
-            },
-        ),
-    ];
-    if let Some(step) = &args.step {
-        params.push(("step", step));
-    }
+    let format = match args.format {
+        Format::Csv => "csv",
+        Format::Table | Format::Json => "json",
+    };
+    let mut params = args.range.params();
+    params.extend([("q", expression), ("tz", &args.tz), ("format", format)]);
     let target = fetch::target("/api/v1/graph", &params);
     let fetched = fetch::get_ok(&args.server, &target).await?;
     match args.format {
