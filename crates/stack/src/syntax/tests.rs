@@ -348,6 +348,23 @@ fn soup() -> impl Strategy<Value = String> {
     proptest::collection::vec(token, 0..24).prop_map(|tokens| tokens.join(","))
 }
 
+#[test]
+fn a_word_to_come_does_not_reach_what_is_frozen() {
+    let names = |program: &str| -> Vec<&str> {
+        let tree = tree(program);
+        let words = tree.state_before(tree.tokens().len()).words();
+        words.into_iter().map(Word::name).collect()
+    };
+    assert!(names("name,a,:eq").contains(&"not"));
+    assert!(!names("name,a,:eq,:freeze").contains(&"not"));
+    let suggested = |program: &str| -> Vec<&str> {
+        let words = suggestions(program, Vocabulary::full()).expect("it runs");
+        words.into_iter().map(Word::name).collect()
+    };
+    assert!(suggested("name,a,:eq").contains(&"sum"));
+    assert_eq!(suggested("name,a,:eq,:freeze"), suggested("name,a,:eq"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(250))]
 
@@ -387,7 +404,10 @@ proptest! {
         let vocabulary = Vocabulary::full();
         if run(&program, vocabulary).is_ok() {
             let tree = tree(&program);
-            let words = tree.state_before(tree.tokens().len()).words();
+            let state = tree.state_before(tree.tokens().len());
+            // The HTTP API lays what is frozen back on the stack, as at the end of a program.
+            prop_assume!(state.machine.frozen().is_empty());
+            let words = state.words();
             let names: Vec<&str> = words
                 .into_iter()
                 .filter(|w| w.is_suggested())
