@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use hesper_hot::HotError;
 use hesper_hot::log::Lsn;
+use hesper_model::validation::Rule;
 use hesper_model::{Slot, Step, Tags, Timestamp};
 
 use crate::place::Unplaced;
@@ -14,6 +15,9 @@ use crate::proto;
 use crate::router::{ATTEMPTS, IngestError, Router};
 use crate::series_limits::Newcomer;
 use crate::stats::Reason;
+
+/// The end of the year 9999, in milliseconds. Times beyond it, and before its mirror image, are mistakes, and the last of them no slot has.
+const END_OF_TIMES: i64 = 253_402_300_800_000;
 
 /// Consecutive values of a series.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +134,19 @@ impl Router {
             ));
         }
         let start = Timestamp(series.start_millis);
+        let length = step.millis().saturating_mul(series.values.len() as i64);
+        let end = start.millis().saturating_add(length);
+        if start.millis() < -END_OF_TIMES || end > END_OF_TIMES {
+            let rule = match start.millis() < 0 {
+                true => Rule::DataTooOld,
+                false => Rule::DataFromFuture,
+            };
+            let message = format!(
+                "the values are from {} ms to {end} ms, years that have no four digits; are the times in milliseconds?",
+                start.millis()
+            );
+            return Err((Reason::Rule(rule), message));
+        }
         if start.floor(step) != start {
             return Err((
                 Reason::WrongStep,

@@ -264,6 +264,8 @@ fn back_fill_overwrites_and_must_fit_the_step() {
             series(60_000, 60_000),
             series(60_001, 60_000),
             series(60_000, 10_000),
+            series(i64::MAX / 60_000 * 60_000, 60_000),
+            series(i64::MIN / 60_000 * 60_000, 60_000),
         ],
     };
     for _ in 0..2 {
@@ -275,7 +277,8 @@ fn back_fill_overwrites_and_must_fit_the_step() {
             .iter()
             .map(|r| (r.index, r.reason.as_str()))
             .collect();
-        assert_eq!(rejects, [(1, "WrongStep"), (2, "WrongStep")]);
+        let expected = ["WrongStep", "WrongStep", "DataFromFuture", "DataTooOld"];
+        assert_eq!(rejects, [1, 2, 3, 4].map(|i| (i, expected[i as usize - 1])));
     }
     assert_eq!(node.router.store().count_matching(&TagQuery::True), 1);
 }
