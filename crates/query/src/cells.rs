@@ -18,8 +18,8 @@ use datafusion::arrow::datatypes::{
     ArrowNativeType, DataType, Field, Float64Type, Schema, SchemaRef, UInt64Type,
 };
 use datafusion::error::{DataFusionError, Result};
-use hesper_hot::fold::{Accumulator, FoldOp};
-use hesper_hot::groups::{GroupTable, LowestItems};
+use hesper_hot::fold::{Accumulator, CellLayout, FoldOp};
+use hesper_hot::groups::{GroupTable, LowestItems, TooManyGroups};
 
 fn element(data_type: DataType) -> Arc<Field> {
     Arc::new(Field::new("element", data_type, false))
@@ -84,18 +84,21 @@ fn even_lists(data_type: DataType, lists: usize, elements: ArrayRef) -> Result<L
     )?)
 }
 
-/// Adds the groups of batches to an accumulator.
+/// Brings the groups of batches together: afterwards each is in one row of one batch. Counts are counted already, so `op` is how partial
+/// results meet. Cells are not moved where no group is in two batches, as those of a key that tells all series apart never are.
 ///
 /// # Errors
-/// When a batch is not of the schema, or there are too many groups.
+/// When a batch is not of the schema, or there are more groups than `max_groups`, as `too_many` words it.
 pub fn merge_batches(
-    batches: &[RecordBatch],
-    groups: &mut GroupTable,
-    acc: &mut Accumulator,
-    too_many: impl Fn(hesper_hot::groups::TooManyGroups) -> DataFusionError,
-) -> Result<()> {
+    batches: Vec<RecordBatch>,
+    op: FoldOp,
+    layout: CellLayout,
+    max_groups: usize,
+    too_many: impl Fn(TooManyGroups) -> DataFusionError,
+) -> Result<Vec<RecordBatch>> {
+    let mut groups = GroupTable::new(max_groups);
     let mut numbered = Vec::with_capacity(batches.len());
-    for batch in batches {
+    for batch in &batches {
         let columns = Columns::of(batch)?;
         let mut numbers = Vec::with_capacity(batch.num_rows());
         for row in 0..batch.num_rows() {
@@ -105,6 +108,11 @@ pub fn merge_batches(
         }
         numbered.push((columns, numbers));
     }
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    if rows == groups.len() {
+        return Ok(batches);
+    }
+    let mut acc = Accumulator::new(op, layout);
     // Once all are known: cells are not moved about.
     acc.grow(groups.len());
     for (columns, numbers) in &numbered {
@@ -112,7 +120,7 @@ pub fn merge_batches(
             acc.merge_group(*number, columns.values(row), columns.presence(row));
         }
     }
-    Ok(())
+    Ok(vec![to_batch(&groups, acc)?])
 }
 
 /// What a cell without data holds.
@@ -177,6 +185,11 @@ impl<'a> Columns<'a> {
         })
     }
 
+    /// Number of groups.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
     /// The identity of a group.
     pub fn key(&self, row: usize) -> Vec<Arc<str>> {
         let offsets = self.groups.value_offsets();
@@ -206,53 +219,68 @@ impl<'a> Columns<'a> {
 
 #[cfg(test)]
 mod tests {
-    use hesper_hot::fold::{CellLayout, WindowPart};
+    use hesper_hot::fold::{WindowPart, slots_with_data};
     use hesper_model::{Block, DataSource, Slot, Window};
 
     use super::*;
 
-    #[test]
-    fn what_is_sent_arrives() {
-        let layout = CellLayout {
-            first: Slot(50),
-            cells: 20,
-            slots_per_cell: 1,
-        };
+    const LAYOUT: CellLayout = CellLayout {
+        first: Slot(50),
+        cells: 20,
+        slots_per_cell: 1,
+    };
+
+    /// A batch of groups, each with a value in the fourth slot of the second window.
+    fn batch(keys: &[&str]) -> RecordBatch {
         let mut groups = GroupTable::new(10);
-        let mut acc = Accumulator::new(FoldOp::Sum, layout);
-        for (i, key) in ["a", "b"].into_iter().enumerate() {
-            let number = groups.number(&[key.into(), "x".into()]).expect("room");
+        let mut acc = Accumulator::new(FoldOp::Sum, LAYOUT);
+        for (i, key) in keys.iter().enumerate() {
+            let number = groups.number(&[(*key).into(), "x".into()]).expect("room");
             groups.lowest_mut(number).add(DataSource::Gauge, i as u64);
             acc.grow(groups.len());
-            let part = WindowPart::of(&layout, Window(1)).expect("inside");
+            let part = WindowPart::of(&LAYOUT, Window(1)).expect("inside");
             let mut block = Block::EMPTY;
             block.0[3] = 1.5 + i as f64;
             acc.fold_block(number, &part, &block);
         }
-        let batch = to_batch(&groups, acc).expect("a batch");
-        let mut twice = GroupTable::new(10);
-        let mut sum = Accumulator::new(FoldOp::Sum, layout);
-        let batches = [batch.clone(), batch];
-        merge_batches(&batches, &mut twice, &mut sum, |e| {
-            DataFusionError::Internal(e.to_string())
-        })
-        .expect("merged");
-        assert_eq!(twice.len(), 2);
-        assert_eq!(twice.key(1), ["b".into(), "x".into()]);
-        assert_eq!(twice.lowest(1).gauge, Some(1));
+        to_batch(&groups, acc).expect("a batch")
+    }
+
+    fn merged(batches: Vec<RecordBatch>, max_groups: usize) -> Result<Vec<RecordBatch>> {
+        let too_many = |e: TooManyGroups| DataFusionError::Internal(e.to_string());
+        merge_batches(batches, FoldOp::Sum, LAYOUT, max_groups, too_many)
+    }
+
+    #[test]
+    fn what_is_sent_arrives() {
+        let batches = merged(vec![batch(&["a", "b"]), batch(&["a", "b"])], 10).expect("merged");
+        assert_eq!((batches.len(), batches[0].num_rows()), (1, 2));
+        let columns = Columns::of(&batches[0]).expect("of the schema");
+        assert_eq!(columns.key(1), ["b".into(), "x".into()]);
+        assert_eq!(columns.lowest(1).gauge, Some(1));
         let cell = (Window(1).first_slot().0 + 3 - 50) as usize;
-        assert_eq!((sum.values(0)[cell], sum.values(1)[cell]), (3.0, 5.0));
-        assert!(sum.has_data(0, cell) && !sum.has_data(0, cell + 1));
+        assert_eq!(
+            (columns.values(0)[cell], columns.values(1)[cell]),
+            (3.0, 5.0)
+        );
+        let data = |cell| slots_with_data(&LAYOUT, columns.presence(0), cell);
+        assert_eq!((data(cell), data(cell + 1)), (1, 0));
+    }
+
+    #[test]
+    fn groups_that_do_not_meet_stay_where_they_are() {
+        let sent = [batch(&["a", "b"]), batch(&[]), batch(&["c"])];
+        let batches = merged(sent.to_vec(), 3).expect("merged");
+        assert_eq!(batches, sent);
+        let values = |b: &RecordBatch| Columns::of(b).expect("of the schema").values(0).as_ptr();
+        assert_eq!(values(&batches[2]), values(&sent[2]));
+        let error = merged(sent.to_vec(), 2).expect_err("three groups");
+        assert!(error.to_string().contains("too many lines"), "{error}");
     }
 
     #[test]
     fn no_groups_make_an_empty_batch() {
-        let layout = CellLayout {
-            first: Slot(1),
-            cells: 3,
-            slots_per_cell: 1,
-        };
-        let acc = Accumulator::new(FoldOp::Max, layout);
+        let acc = Accumulator::new(FoldOp::Max, LAYOUT);
         let batch = to_batch(&GroupTable::new(1), acc).expect("a batch");
         assert_eq!(batch.num_rows(), 0);
     }

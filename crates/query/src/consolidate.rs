@@ -16,36 +16,38 @@ use crate::plan::{DataPlan, Divide, Regroup};
 /// Values that are worth a core of their own.
 const PARALLEL_VALUES: usize = 100_000;
 
-/// The groups of a data expression, from the batch that its plan gave.
+/// The groups of a data expression, from the batches that its plan gave, in which each is in one row.
 ///
 /// # Errors
-/// When the batch is not of the schema, or there are more groups than `max_groups`, as `too_many` words it.
+/// When a batch is not of the schema, or there are more groups than `max_groups`, as `too_many` words it.
 pub fn data_groups(
     plan: &DataPlan,
-    batch: &RecordBatch,
+    batches: &[RecordBatch],
     max_groups: usize,
     too_many: impl Fn(TooManyGroups) -> DataFusionError,
 ) -> Result<Vec<DataGroup>> {
-    let columns = Columns::of(batch)?;
     let layout = &plan.scan.layout;
+    let columns = batches.iter().map(Columns::of);
+    let columns = columns.collect::<Result<Vec<_>>>()?;
     let Some(regroup) = &plan.regroup else {
-        let group = |row: usize| {
-            let gauge = columns.lowest(row).is_gauge();
-            let (values, presence) = (columns.values(row), columns.presence(row));
-            DataGroup {
-                tags: group_tags(&plan.scan.grouping, &columns.key(row)),
-                source: source(gauge),
-                values: finish(layout, plan.divide, gauge, values, presence),
-            }
+        let of_batch = |columns: &Columns<'_>| {
+            all_groups(columns.len(), layout, |row| {
+                let gauge = columns.lowest(row).is_gauge();
+                let (values, presence) = (columns.values(row), columns.presence(row));
+                DataGroup {
+                    tags: group_tags(&plan.scan.grouping, &columns.key(row)),
+                    source: source(gauge),
+                    values: finish(layout, plan.divide, gauge, values, presence),
+                }
+            })
         };
-        return Ok(all_groups(batch.num_rows(), layout, group));
+        return Ok(columns.iter().flat_map(of_batch).collect());
     };
     let limit = match regroup.grouping {
         Grouping::One => 1,
         _ => max_groups,
     };
-    let (groups, acc) =
-        regrouped(regroup, layout, &columns, batch.num_rows(), limit).map_err(too_many)?;
+    let (groups, acc) = regrouped(regroup, layout, &columns, limit).map_err(too_many)?;
     Ok(all_groups(groups.len(), layout, |group| {
         let gauge = groups.lowest(group as u32).is_gauge();
         let (values, presence) = (acc.values(group), acc.presence(group));
@@ -81,14 +83,16 @@ fn source(gauge: bool) -> DataSource {
 fn regrouped(
     regroup: &Regroup,
     layout: &CellLayout,
-    columns: &Columns<'_>,
-    rows: usize,
+    batches: &[Columns<'_>],
     limit: usize,
 ) -> std::result::Result<(GroupTable, Accumulator), TooManyGroups> {
     let mut groups = GroupTable::new(limit);
     let mut acc = Accumulator::new(regroup.op, *layout);
     let neutral = neutral(regroup.op);
-    for row in 0..rows {
+    let rows = batches
+        .iter()
+        .flat_map(|b| (0..b.len()).map(move |row| (b, row)));
+    for (columns, row) in rows {
         let series = columns.key(row);
         let value = |key: &str| {
             let mut pairs = series.chunks_exact(2);

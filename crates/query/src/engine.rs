@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::concat_batches;
 use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
@@ -21,7 +20,6 @@ use tracing::{Instrument, info_span};
 
 use crate::aside;
 use crate::budget::{Budget, MemoryOfQueries};
-use crate::cells;
 use crate::consolidate::data_groups;
 use crate::error::{PlanError, QueryError};
 use crate::leaf::{ScanExec, ScanOutcome};
@@ -445,9 +443,8 @@ impl QueryEngine {
         let series = aside::run(
             values > LARGE_VALUES,
             move || -> Result<_, DataFusionError> {
-                let batch = concat_batches(&cells::SCHEMA, &batches)?;
                 let cells = plan.scan.layout.cells;
-                let groups = data_groups(&plan, &batch, limits.max_groups(cells), |e| {
+                let groups = data_groups(&plan, &batches, limits.max_groups(cells), |e| {
                     PlanError::TooMuch(limits.say(e, cells)).into()
                 })?;
                 Ok(data_result(&expr, groups, &ctx))

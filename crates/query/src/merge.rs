@@ -13,8 +13,6 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, Sched
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{TryStreamExt, stream};
-use hesper_hot::fold::Accumulator;
-use hesper_hot::groups::GroupTable;
 use hesper_hot::scan::ScanRequest;
 
 use crate::aside;
@@ -26,7 +24,7 @@ use crate::limits::QueryLimits;
 /// More than this is not merged on a task that serves connections.
 const LARGE_BYTES: usize = 256 << 10;
 
-/// Reads all partitions of its input at the same time and adds up their groups; one partition comes out.
+/// Reads all partitions of its input at the same time and adds up their groups; one partition comes out, in which each group is in one row.
 #[derive(Debug)]
 pub struct MergeExec {
     input: Arc<dyn ExecutionPlan>,
@@ -117,21 +115,19 @@ impl ExecutionPlan for MergeExec {
         let merged = async move {
             let cells = request.layout.cells;
             let too_many = move |e| DataFusionError::from(PlanError::TooMuch(limits.say(e, cells)));
-            let mut groups = GroupTable::new(request.max_groups);
-            // Counts are counted already: their partial results are added.
-            let mut acc = Accumulator::new(request.op, request.layout);
             let batches: Vec<RecordBatch> = stream::select_all(inputs).try_collect().await?;
             let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
             budget.hold(bytes as u64)?;
             let merge = move || {
-                cells::merge_batches(&batches, &mut groups, &mut acc, too_many)?;
-                cells::to_batch(&groups, acc)
+                let (op, layout) = (request.op, request.layout);
+                cells::merge_batches(batches, op, layout, request.max_groups, too_many)
             };
-            aside::run(bytes > LARGE_BYTES, merge).await
+            let merged = aside::run(bytes > LARGE_BYTES, merge).await?;
+            Ok::<_, DataFusionError>(stream::iter(merged.into_iter().map(Ok)))
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             self.schema(),
-            stream::once(merged),
+            stream::once(merged).try_flatten(),
         )))
     }
 }

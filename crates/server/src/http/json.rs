@@ -27,8 +27,8 @@ impl Number {
             return;
         }
         // Counts and gauges mostly are whole: their digits need not be searched for.
-        if v.abs() < WHOLE && v.trunc() == v && (v != 0.0 || v.is_sign_positive()) {
-            write_whole(v as i64, out);
+        if v.abs() < WHOLE && (v as i64) as f64 == v && (v != 0.0 || v.is_sign_positive()) {
+            out.extend_from_slice(itoa::Buffer::new().format(v as i64).as_bytes());
             out.extend_from_slice(b".0");
             return;
         }
@@ -38,24 +38,6 @@ impl Number {
 
 /// Whole numbers below this have all their digits before the point.
 const WHOLE: f64 = 1e15;
-
-fn write_whole(v: i64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = v.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if v < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&digits[at..]);
-}
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
