@@ -261,7 +261,8 @@ fn hide(index: &FileIndex, row: u32, values: &mut [f64]) {
 }
 
 /// The values of the selected rows of a row group, in format 1 or 2.
-struct GroupValues {
+struct GroupValues<'a> {
+    group: &'a RowGroup,
     divisor: Flat<DoubleType>,
     lists: ValueLists,
     count: Flat<ParquetInt32>,
@@ -269,23 +270,32 @@ struct GroupValues {
 }
 
 enum ValueLists {
-    /// Whole numbers with the base of each row, and the values of the rows that have none.
-    Whole(Flat<ParquetInt64>, Lists<i64>, Lists<f64>),
+    Whole(Box<WholeLists>),
     /// Format 1: doubles that are to be divided.
-    Divided(Lists<f64>),
+    Divided(Box<Lists<f64>>),
 }
 
-impl GroupValues {
-    fn of(group: &RowGroup) -> Result<Self, String> {
+/// Whole numbers with the base of each row, and the values of the rows that have none; those are decoded when such a row comes.
+struct WholeLists {
+    base: Flat<ParquetInt64>,
+    scaled: Lists<i64>,
+    plain: Option<Lists<f64>>,
+}
+
+impl<'a> GroupValues<'a> {
+    fn of(group: &'a RowGroup) -> Result<Self, String> {
         let lists = match group.physical_type(layout::SCALED_VALUES) {
-            Some(Type::DOUBLE) => ValueLists::Divided(group.lists(layout::SCALED_VALUES)?),
-            _ => ValueLists::Whole(
-                group.flat(layout::BASE)?,
-                group.lists(layout::SCALED_VALUES)?,
-                group.lists(layout::PLAIN_VALUES)?,
-            ),
+            Some(Type::DOUBLE) => {
+                ValueLists::Divided(Box::new(group.lists(layout::SCALED_VALUES)?))
+            }
+            _ => ValueLists::Whole(Box::new(WholeLists {
+                base: group.flat(layout::BASE)?,
+                scaled: group.lists(layout::SCALED_VALUES)?,
+                plain: None,
+            })),
         };
         Ok(Self {
+            group,
             divisor: group.flat(layout::DIVISOR)?,
             lists,
             count: group.flat(layout::COUNT)?,
@@ -303,15 +313,21 @@ impl GroupValues {
                 Some(list) => list.put(out, |v| v / divisor),
                 None => return Err("it has no values".to_owned()),
             },
-            ValueLists::Whole(base, whole, plain) => match whole.row(row).map_err(scaled)? {
+            ValueLists::Whole(lists) => match lists.scaled.row(row).map_err(scaled)? {
                 Some(list) => {
-                    let base = *base.get(n).ok_or("it has no base")?;
+                    let base = *lists.base.get(n).ok_or("it has no base")?;
                     list.put(out, |e| base.wrapping_add(e) as f64 / divisor);
                 }
-                None => match plain.row(row).map_err(in_column(layout::PLAIN_VALUES))? {
-                    Some(list) => list.put(out, |v| v),
-                    None => return Err("it has no values".to_owned()),
-                },
+                None => {
+                    let plain = match &mut lists.plain {
+                        Some(plain) => plain,
+                        none => none.insert(self.group.lists(layout::PLAIN_VALUES)?),
+                    };
+                    match plain.row(row).map_err(in_column(layout::PLAIN_VALUES))? {
+                        Some(list) => list.put(out, |v| v),
+                        None => return Err("it has no values".to_owned()),
+                    }
+                }
             },
         }
         let count = self.count.get(n).copied().unwrap_or_default();

@@ -118,6 +118,9 @@ fn group_cells(
     Ok(())
 }
 
+/// A list in its two forms, with the names of their columns.
+type GroupForms = (Lists<i64>, Lists<f64>, [&'static str; 2]);
+
 /// The cells of the selected rows of a row group.
 struct GroupCells {
     start: Flat<ParquetInt64>,
@@ -125,8 +128,8 @@ struct GroupCells {
     divisor: Flat<DoubleType>,
     cell_slots: Flat<ParquetInt32>,
     counts: Lists<i32>,
-    /// Those that are read, in their two forms, with the names of their columns.
-    lists: [Option<(Lists<i64>, Lists<f64>, [&'static str; 2])>; 3],
+    /// Those that are read.
+    lists: [Option<GroupForms>; 3],
     presence: Flat<ByteArrayType>,
     count: Flat<ParquetInt64>,
     sum: Flat<DoubleType>,

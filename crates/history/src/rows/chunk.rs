@@ -83,7 +83,7 @@ impl ColumnPages {
     pub fn ranges(&self, spans: &[Range<u32>]) -> Vec<Range<u64>> {
         let (start, length) = self.meta.byte_range();
         let Some(locations) = &self.locations else {
-            return vec![start..start + length];
+            return std::iter::once(start..start + length).collect();
         };
         let mut ranges = Vec::new();
         let first = locations[0].offset as u64;

@@ -89,11 +89,28 @@ mod tests {
     use super::*;
 
     fn file(path: &str, rows: u64) -> Arc<DataFile> {
-        let file = serde_json::json!({
-            "path": path, "tenant": "default", "step_millis": 60_000, "cell_slots": 1, "sequence": 1, "first_slot": 1, "last_slot": 60,
-            "min_name": "a", "max_name": "b", "rows": rows, "datapoints": rows, "bytes": 1, "part": 0, "level": 0,
-        });
-        Arc::new(serde_json::from_value(file).expect("a file"))
+        Arc::new(DataFile {
+            path: path.to_owned(),
+            tenant: "default".to_owned(),
+            step_millis: 60_000,
+            cell_slots: 1,
+            sequence: 1,
+            first_slot: 1,
+            last_slot: 60,
+            min_name: "a".to_owned(),
+            max_name: "b".to_owned(),
+            rows,
+            datapoints: rows,
+            bytes: 1,
+            crc32c: None,
+            part: 0,
+            level: 0,
+            rolled: Vec::new(),
+            pruned_millis: 0,
+            pruned_by: 0,
+            commit: 0,
+            added_millis: 0,
+        })
     }
 
     #[test]
