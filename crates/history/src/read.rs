@@ -13,11 +13,11 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
 use object_store::path::Path;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector,
-};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::basic::Type;
+use parquet::data_type::{DoubleType, Int32Type as ParquetInt32, Int64Type as ParquetInt64};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::schema::types::SchemaDescriptor;
@@ -26,10 +26,8 @@ use roaring::RoaringBitmap;
 use crate::file_index::{BadColumn, FileIndex, FileIndexBuilder, is_indexed};
 use crate::layout;
 use crate::objects::Objects;
+use crate::rows::{Flat, Lists, RowGroup, RowReader, in_column};
 use crate::{DataFile, HistoryError};
-
-/// Rows of a record batch while reading values.
-const BATCH_ROWS: usize = 4096;
 
 /// Rows of a record batch while reading tags. Each batch comes with the dictionaries of its row group.
 const INDEX_BATCH_ROWS: usize = 32_768;
@@ -175,82 +173,68 @@ async fn footer_keys(
     Ok((keys, more))
 }
 
-/// Reads the values of rows and hands each row's to `row`, in the order of the rows. NaN is no data; so is what the index hides.
-///
-/// # Errors
-/// When the file cannot be read, is not of the layout, or a row's values are not those that its count and sum were made of.
-pub async fn read_values(
-    objects: &Objects,
-    file: &DataFile,
-    index: &FileIndex,
-    rows: &RoaringBitmap,
-    row: impl FnMut(u32, &[f64]),
-) -> Result<(), HistoryError> {
-    contained(file, values_of(objects, file, index, rows, row)).await
+/// Rows of a file that are about to be read: the first of them are fetched.
+pub struct OpenRows {
+    /// The file.
+    pub file: Arc<DataFile>,
+    /// Its index.
+    pub index: Arc<FileIndex>,
+    pub(crate) reader: RowReader,
 }
 
-async fn values_of(
+/// Fetches the first of the rows to read values of.
+///
+/// # Errors
+/// When the file cannot be read or does not have the rows.
+pub(crate) async fn open_values(
     objects: &Objects,
     file: &DataFile,
     index: &FileIndex,
     rows: &RoaringBitmap,
-    mut row: impl FnMut(u32, &[f64]),
-) -> Result<(), HistoryError> {
-    let mut values = Vec::new();
-    rows_of(
-        objects,
+) -> Result<RowReader, HistoryError> {
+    let columns = &VALUE_COLUMNS;
+    contained(
         file,
-        index,
-        rows,
-        &VALUE_COLUMNS,
-        |batch, positions| {
-            let columns = ValueColumns::of(batch).map_err(|e| e.to_string())?;
-            for (at, position) in positions.iter().enumerate() {
-                let read = columns.values(at, &mut values);
-                read.map_err(|e| format!("row {position}: {e}"))?;
-                hide(index, *position, &mut values);
-                row(*position, &values);
-            }
-            Ok(())
-        },
+        RowReader::open(objects, file, &index.metadata, rows, columns),
     )
     .await
 }
 
-/// Reads columns of rows and hands them to `batch` with the positions of the rows.
-pub(crate) async fn rows_of(
-    objects: &Objects,
+/// Reads the values of rows and hands each row's to `row`, in the order of the rows. NaN is no data; so is what the index hides.
+///
+/// # Errors
+/// When the file cannot be read, is not of the layout, or a row's values are not those that its count and sum were made of.
+pub(crate) async fn read_values(
     file: &DataFile,
     index: &FileIndex,
-    rows: &RoaringBitmap,
-    columns: &[&str],
-    mut batch: impl FnMut(&RecordBatch, &[u32]) -> Result<(), String>,
+    mut reader: RowReader,
+    mut row: impl FnMut(u32, &[f64]),
 ) -> Result<(), HistoryError> {
-    let failed = |e: &dyn std::fmt::Display| HistoryError::file(&file.path, e);
-    let metadata = ArrowReaderMetadata::try_new(index.metadata.clone(), ArrowReaderOptions::new())
-        .map_err(|e| failed(&e))?;
-    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(open(objects, file), metadata);
-    let mask = projection(builder.parquet_schema(), |name| columns.contains(&name));
-    let mut batches = builder
-        .with_projection(mask)
-        .with_row_selection(selection(rows, index.len()))
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|e| failed(&e))?;
-    let mut positions = rows.iter();
-    let mut of_batch = Vec::with_capacity(BATCH_ROWS);
-    while let Some(read) = batches.try_next().await.map_err(|e| failed(&e))? {
-        of_batch.clear();
-        of_batch.extend(positions.by_ref().take(read.num_rows()));
-        if of_batch.len() < read.num_rows() {
-            return Err(failed(&"it has more rows than its index"));
+    let reading = async {
+        let mut values = Vec::new();
+        while let Some(group) = reader.next().await? {
+            group_values(index, &group, &mut values, &mut row)
+                .map_err(|e| HistoryError::file(&file.path, e))?;
         }
-        batch(&read, &of_batch).map_err(|e| failed(&e))?;
+        Ok(())
+    };
+    contained(file, reading).await
+}
+
+fn group_values(
+    index: &FileIndex,
+    group: &RowGroup,
+    values: &mut Vec<f64>,
+    row: &mut impl FnMut(u32, &[f64]),
+) -> Result<(), String> {
+    let mut columns = GroupValues::of(group)?;
+    for (at, (in_group, position)) in group.rows().enumerate() {
+        let read = columns.values(at, in_group, values);
+        read.map_err(|e| format!("row {position}: {e}"))?;
+        hide(index, position, values);
+        row(position, values);
     }
-    match positions.next() {
-        None => Ok(()),
-        Some(missing) => Err(failed(&format!("row {missing} is missing"))),
-    }
+    Ok(())
 }
 
 /// The columns whose name passes the test.
@@ -276,25 +260,95 @@ fn hide(index: &FileIndex, row: u32, values: &mut [f64]) {
     }
 }
 
-fn selection(rows: &RoaringBitmap, all: usize) -> RowSelection {
-    let mut selectors = Vec::new();
-    let mut at = 0;
-    let mut rows = rows.iter().map(|r| r as usize).peekable();
-    while let Some(first) = rows.next() {
-        if first > at {
-            selectors.push(RowSelector::skip(first - at));
-        }
-        let mut end = first + 1;
-        while rows.next_if(|next| *next == end).is_some() {
-            end += 1;
-        }
-        selectors.push(RowSelector::select(end - first));
-        at = end;
+/// The values of the selected rows of a row group, in format 1 or 2.
+struct GroupValues<'a> {
+    group: &'a RowGroup,
+    divisor: Flat<DoubleType>,
+    lists: ValueLists,
+    count: Flat<ParquetInt32>,
+    sum: Flat<DoubleType>,
+}
+
+enum ValueLists {
+    Whole(Box<WholeLists>),
+    /// Format 1: doubles that are to be divided.
+    Divided(Box<Lists<f64>>),
+}
+
+/// Whole numbers with the base of each row, and the values of the rows that have none; those are decoded when such a row comes.
+struct WholeLists {
+    base: Flat<ParquetInt64>,
+    scaled: Lists<i64>,
+    plain: Option<Lists<f64>>,
+}
+
+impl<'a> GroupValues<'a> {
+    fn of(group: &'a RowGroup) -> Result<Self, String> {
+        let lists = match group.physical_type(layout::SCALED_VALUES) {
+            Some(Type::DOUBLE) => {
+                ValueLists::Divided(Box::new(group.lists(layout::SCALED_VALUES)?))
+            }
+            _ => ValueLists::Whole(Box::new(WholeLists {
+                base: group.flat(layout::BASE)?,
+                scaled: group.lists(layout::SCALED_VALUES)?,
+                plain: None,
+            })),
+        };
+        Ok(Self {
+            group,
+            divisor: group.flat(layout::DIVISOR)?,
+            lists,
+            count: group.flat(layout::COUNT)?,
+            sum: group.flat(layout::SUM)?,
+        })
     }
-    if all > at {
-        selectors.push(RowSelector::skip(all - at));
+
+    /// Computes the values of the n-th selected row, which is `row` in its row group, and checks them against its count and sum.
+    fn values(&mut self, n: usize, row: u32, out: &mut Vec<f64>) -> Result<(), String> {
+        let divisor = *self.divisor.get(n).ok_or("it has no divisor")?;
+        out.clear();
+        let scaled = in_column(layout::SCALED_VALUES);
+        match &mut self.lists {
+            ValueLists::Divided(lists) => match lists.row(row).map_err(scaled)? {
+                Some(list) => list.put(out, |v| v / divisor),
+                None => return Err("it has no values".to_owned()),
+            },
+            ValueLists::Whole(lists) => match lists.scaled.row(row).map_err(scaled)? {
+                Some(list) => {
+                    let base = *lists.base.get(n).ok_or("it has no base")?;
+                    list.put(out, |e| base.wrapping_add(e) as f64 / divisor);
+                }
+                None => {
+                    let plain = match &mut lists.plain {
+                        Some(plain) => plain,
+                        none => none.insert(self.group.lists(layout::PLAIN_VALUES)?),
+                    };
+                    match plain.row(row).map_err(in_column(layout::PLAIN_VALUES))? {
+                        Some(list) => list.put(out, |v| v),
+                        None => return Err("it has no values".to_owned()),
+                    }
+                }
+            },
+        }
+        let count = self.count.get(n).copied().unwrap_or_default();
+        check(out, count, self.sum.get(n).copied()).map_err(str::to_owned)
     }
-    RowSelection::from(selectors)
+}
+
+/// Checks values against what a row says of them.
+fn check(values: &[f64], count: i32, stored: Option<f64>) -> Result<(), &'static str> {
+    let (mut found, mut sum) = (0, None);
+    for v in values.iter().filter(|v| !v.is_nan()) {
+        found += 1;
+        sum = Some(sum.map_or(*v, |s: f64| s + v));
+    }
+    if found != count {
+        return Err("its values are not as many as its count");
+    }
+    if sum.map(f64::to_bits) != stored.map(f64::to_bits) {
+        return Err("its values do not add up to its sum");
+    }
+    Ok(())
 }
 
 /// The columns that a row's values are computed from, in format 1 or 2.
@@ -349,19 +403,8 @@ impl<'a> ValueColumns<'a> {
         if !found {
             return Err("it has no values");
         }
-        let (mut count, mut sum) = (0, None);
-        for v in out.iter().filter(|v| !v.is_nan()) {
-            count += 1;
-            sum = Some(sum.map_or(*v, |s: f64| s + v));
-        }
-        if count != self.count.value(row) {
-            return Err("its values are not as many as its count");
-        }
         let stored = self.sum.is_valid(row).then(|| self.sum.value(row));
-        if sum.map(f64::to_bits) != stored.map(f64::to_bits) {
-            return Err("its values do not add up to its sum");
-        }
-        Ok(())
+        check(out, self.count.value(row), stored)
     }
 }
 

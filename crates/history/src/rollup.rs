@@ -41,8 +41,8 @@ mod read;
 
 pub use cells::RollupCells;
 pub(crate) use encode::RollupWriter;
-pub use read::{CellValues, read_rollup};
-pub(crate) use read::{RollupColumns, rollup_columns};
+pub use read::CellValues;
+pub(crate) use read::{RollupColumns, open_rollup, read_rollup, rollup_columns};
 
 /// The steps of the store in a cell.
 pub const CELL_SLOTS: &str = "cell_slots";

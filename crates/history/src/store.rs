@@ -26,6 +26,7 @@ use crate::file_index::FileIndex;
 use crate::manifest::{DataFile, Manifest};
 use crate::objects::{Created, Objects, Retry};
 use crate::page_cache::PageCache;
+use crate::read::OpenRows;
 use crate::rollup::{self, CellValues, RollupCells};
 use crate::{HistoryError, layout, read};
 
@@ -388,10 +389,49 @@ impl History {
         }
     }
 
-    /// Reads the values of rows of a file: see [`read::read_values`]. What was deleted is no data.
+    /// Fetches the first of the rows of a file of raw data, to be read by [`Self::values_of`].
     ///
     /// # Errors
     /// When the file cannot be read.
+    pub async fn open_values(
+        &self,
+        file: &Arc<DataFile>,
+        index: Arc<FileIndex>,
+        rows: &RoaringBitmap,
+    ) -> Result<OpenRows, HistoryError> {
+        let reader = read::open_values(&self.kept, file, &index, rows).await;
+        let (file, reader) = (file.clone(), self.noted(reader)?);
+        self.stats
+            .rows_read
+            .fetch_add(rows.len(), Ordering::Relaxed);
+        Ok(OpenRows {
+            file,
+            index,
+            reader,
+        })
+    }
+
+    /// Reads the values of rows and hands each row's to `row`, in the order of the rows. NaN is no data; so is what was deleted.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not of the layout, or a row's values are not those that its count and sum were made of.
+    pub async fn values_of(
+        &self,
+        rows: OpenRows,
+        row: impl FnMut(u32, &[f64]),
+    ) -> Result<(), HistoryError> {
+        let OpenRows {
+            file,
+            index,
+            reader,
+        } = rows;
+        self.noted(read::read_values(&file, &index, reader, row).await)
+    }
+
+    /// Does both for rows of a file.
+    ///
+    /// # Errors
+    /// As [`Self::values_of`].
     pub async fn read_values(
         &self,
         file: &DataFile,
@@ -402,15 +442,56 @@ impl History {
         self.stats
             .rows_read
             .fetch_add(rows.len(), Ordering::Relaxed);
-        read::read_values(&self.kept, file, index, rows, row)
-            .await
-            .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
+        let reader = read::open_values(&self.kept, file, index, rows).await;
+        self.noted(read::read_values(file, index, self.noted(reader)?, row).await)
     }
 
-    /// Reads the cells of rows of a file of a roll-up: see [`rollup::read_rollup`]. What was deleted is no data.
+    /// Fetches the first of the rows of a file of a roll-up, to be read by [`Self::cells_of`].
     ///
     /// # Errors
     /// When the file cannot be read.
+    pub async fn open_rollup(
+        &self,
+        file: &Arc<DataFile>,
+        index: Arc<FileIndex>,
+        rows: &RoaringBitmap,
+        values: CellValues,
+    ) -> Result<OpenRows, HistoryError> {
+        let reader = rollup::open_rollup(&self.kept, file, &index, rows, values).await;
+        let (file, reader) = (file.clone(), self.noted(reader)?);
+        self.stats
+            .rows_read
+            .fetch_add(rows.len(), Ordering::Relaxed);
+        Ok(OpenRows {
+            file,
+            index,
+            reader,
+        })
+    }
+
+    /// Reads rows of a roll-up and hands each row's cells to `row`, in the order of the rows. Cells of which anything was deleted are empty.
+    /// `values` are those that the rows were opened with.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not of the layout, or a row's cells are not those that its count and sum were made of.
+    pub async fn cells_of(
+        &self,
+        rows: OpenRows,
+        values: CellValues,
+        row: impl FnMut(u32, &RollupCells),
+    ) -> Result<(), HistoryError> {
+        let OpenRows {
+            file,
+            index,
+            reader,
+        } = rows;
+        self.noted(rollup::read_rollup(&file, &index, reader, values, row).await)
+    }
+
+    /// Does both for rows of a file of a roll-up.
+    ///
+    /// # Errors
+    /// As [`Self::cells_of`].
     pub async fn read_rollup(
         &self,
         file: &DataFile,
@@ -422,9 +503,15 @@ impl History {
         self.stats
             .rows_read
             .fetch_add(rows.len(), Ordering::Relaxed);
-        rollup::read_rollup(&self.kept, file, index, rows, values, row)
-            .await
-            .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
+        let reader = rollup::open_rollup(&self.kept, file, index, rows, values).await;
+        let reader = self.noted(reader)?;
+        self.noted(rollup::read_rollup(file, index, reader, values, row).await)
+    }
+
+    /// Counts a file that could not be read.
+    fn noted<T>(&self, outcome: Result<T, HistoryError>) -> Result<T, HistoryError> {
+        let failed = &self.stats.files_failed;
+        outcome.inspect_err(|_| _ = failed.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Bytes that are kept in memory, about: indexes of files, and parts of them.

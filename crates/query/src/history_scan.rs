@@ -1,26 +1,27 @@
 //! The part of a scan that memory cannot answer: raw data and roll-ups of history, with what memory holds of their windows laid over.
 //!
 //! The manifest says which resolution answers which days ([`Manifest::segments`]). Raw rows are folded as they come where nothing lies over them, and
-//! [layered](Layered) where something may. Cells of roll-ups are folded into the same groups. A day of which memory holds anything is answered from raw
+//! laid over one another where something does (see [`layers`]). Cells of roll-ups are folded into the same groups. A day of which memory holds anything is answered from raw
 //! data, slot by slot; only where that has expired do cells lie below newer values (see [`rolled`]).
 
+mod layers;
 mod raw;
 mod rolled;
 mod row_groups;
+mod shares;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures::{StreamExt, stream};
 use hashbrown::{HashMap, HashSet};
 use hesper_history::day::Day;
 use hesper_history::manifest::DAY_LEVEL;
 use hesper_history::{DataFile, History, HistoryError, Manifest, Segment};
-use hesper_hot::fold::WindowPart;
 use hesper_hot::groups::TooManyGroups;
 use hesper_hot::scan::{Overlay, PartialScan, ScanRequest};
-use hesper_model::cores::in_parts;
 use hesper_model::tags::NAME;
 use hesper_model::{Block, Consolidation, SeriesId, Slot, TagQuery, TimeRange, Window};
 
@@ -30,7 +31,8 @@ use crate::budget::{Budget, Held};
 use crate::error::PlanError;
 use crate::notice::Notice;
 use crate::tiers::{MissingPart, TierStats};
-use row_groups::group_of_tags;
+use layers::{Layered, Layers, Pick, Repeated, layered_windows, touches};
+use shares::Piece;
 
 /// What a scan of history found beside groups and cells.
 #[derive(Debug, Default)]
@@ -41,6 +43,8 @@ pub struct HistoryOutcome {
     pub missing: Vec<MissingPart>,
     /// What the reader is to know.
     pub notices: Vec<Notice>,
+    /// The files of which rows were read, by slots in a cell: each core may have read a part of them.
+    read: BTreeSet<(u32, String)>,
 }
 
 /// A scan of history.
@@ -87,17 +91,15 @@ impl From<PlanError> for ScanRefused {
     }
 }
 
-/// Blocks that have more than one source, newest values on top, and their groups.
-type Layered = BTreeMap<(Window, SeriesId), (u32, Block)>;
-
 /// A block in [`Layered`] with its key.
 const LAYERED_BYTES: usize = size_of::<Block>() + 40;
+
+/// Files that are opened, and of which the first rows are fetched, before it is their turn.
+const AHEAD: usize = 4;
 
 /// A part of the query's range that is looked at by itself.
 struct Part {
     segment: Segment,
-    /// Windows whose rows cannot be folded as they come: rows of other sequences, or memory, may lie over them.
-    layered_windows: HashSet<Window>,
     /// Series that are answered from raw data although the others are not; `None` when all are alike.
     with_raw: Option<HashSet<SeriesId>>,
     layered: Layered,
@@ -108,26 +110,15 @@ impl Part {
     fn plain(segment: Segment) -> Self {
         Self {
             segment,
-            layered_windows: HashSet::new(),
             with_raw: None,
             layered: Layered::new(),
         }
-    }
-
-    /// True when values of other files, or of memory, may lie over those of a file.
-    fn touches_layers(&self, file: &DataFile) -> bool {
-        let mut windows = file.range().windows();
-        windows.any(|w| self.layered_windows.contains(&w))
     }
 
     /// True when raw data of the series lies over cells of a roll-up.
     fn lies_over_cells(&self, id: SeriesId) -> bool {
         let has_raw = self.with_raw.as_ref().map(|ids| ids.contains(&id));
         self.segment.cell_slots > 1 && has_raw != Some(true)
-    }
-
-    fn holds(&self, window: Window) -> bool {
-        !self.segment.range.positions_in(window).is_empty()
     }
 
     /// Lays a block over those that are there.
@@ -204,108 +195,89 @@ impl HistoryScan<'_> {
             false => Vec::new(),
         };
         files.retain(|f| self.may_match(f, segment.range));
-        let mut part = Part {
-            layered_windows: layered_windows(&files, &overlays),
-            with_raw: None,
-            layered: Layered::new(),
-            segment,
-        };
+        let mut part = Part::plain(segment);
         if segment.partly {
             let with_raw = self.with_raw(manifest, segment, outcome);
             part.with_raw = Some(self.runtime.block_on(with_raw));
         }
-        // Nothing lies over most files: each core takes its share of them. The others come one after another, as their values replace each other.
-        let is_plain = |f: &Arc<DataFile>| segment.cell_slots == 1 && !part.touches_layers(f);
-        let (plain, files): (Vec<_>, Vec<_>) = files.into_iter().partition(is_plain);
-        self.in_shares(&plain, found, outcome, |files, found, outcome| {
-            self.scan_files(files, &mut Part::plain(segment), found, outcome)
-        })?;
-        self.scan_files(&files, &mut part, found, outcome)?;
-        for overlay in overlays {
-            let grouping = &self.request.grouping;
-            let Some(group) = group_of_tags(grouping, &overlay.tags, &mut found.groups)? else {
-                continue;
-            };
-            let lowest = found.groups.lowest_mut(group);
-            let source = overlay.tags.get(hesper_model::data_source::DSTYPE);
-            let item = hesper_model::ItemId::of(&overlay.tags);
-            let item = u64::from_be_bytes(*item.0.first_chunk().expect("20 bytes"));
-            lowest.add(hesper_model::DataSource::of_tag(source), item);
-            part.lay(overlay.window, overlay.id, group, &overlay.block);
-        }
-        found.acc.grow(found.groups.len());
         if segment.cell_slots > 1 {
-            let mut rollups = manifest.files_of(segment.cell_slots, segment.range);
-            rollups.retain(|f| self.may_match(f, segment.range));
-            if part.with_raw.is_none() && part.layered.is_empty() {
-                self.in_shares(&rollups, found, outcome, |files, found, outcome| {
-                    let mut alone = Part::plain(segment);
-                    let scan = self.scan_rolled(files, &mut alone, found, outcome);
-                    self.runtime.block_on(scan)
-                })?;
-            } else {
-                let scan = self.scan_rolled(&rollups, &mut part, found, outcome);
-                self.runtime.block_on(scan)?;
-            }
+            return self.scan_roll_ups(manifest, part, Layers { files, overlays }, found, outcome);
         }
-        for ((window, _), (group, block)) in &part.layered {
-            if let Some(part) = WindowPart::of(&self.request.layout, *window) {
-                found.acc.fold_block(*group, &part, block);
-            }
+        // Nothing lies over most files.
+        let layered = layered_windows(&files, &overlays);
+        let (files, plain): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|f| touches(f, &layered));
+        let none = Repeated::new();
+        self.in_shares(&plain, found, outcome, |pieces, found, outcome| {
+            let mut alone = Part::plain(segment);
+            self.scan_files(pieces, Pick::All(&none), &mut alone, found, outcome)
+        })?;
+        for layers in (Layers { files, overlays }).by_day(self.history.step()) {
+            self.scan_layers(&mut Part::plain(segment), layers, found, outcome)?;
         }
         Ok(())
     }
 
-    /// Folds the rows of raw files, one after another.
+    /// Folds the cells of roll-ups, and the raw data that lie over them.
+    fn scan_roll_ups(
+        &self,
+        manifest: &Manifest,
+        mut part: Part,
+        layers: Layers,
+        found: &mut PartialScan,
+        outcome: &mut HistoryOutcome,
+    ) -> Result<(), ScanRefused> {
+        let segment = part.segment;
+        let repeated = self.repeated(segment.range, &layers)?;
+        let pieces = Piece::whole(&layers.files);
+        self.scan_files(&pieces, Pick::All(&repeated), &mut part, found, outcome)?;
+        self.lay_over(layers.overlays, &mut part, found)?;
+        let mut rollups = manifest.files_of(segment.cell_slots, segment.range);
+        rollups.retain(|f| self.may_match(f, segment.range));
+        if part.with_raw.is_none() && part.layered.is_empty() {
+            return self.in_shares(&rollups, found, outcome, |pieces, found, outcome| {
+                let mut alone = Part::plain(segment);
+                let scan = self.scan_rolled(pieces, &mut alone, found, outcome);
+                self.runtime.block_on(scan)
+            });
+        }
+        let pieces = Piece::whole(&rollups);
+        let scan = self.scan_rolled(&pieces, &mut part, found, outcome);
+        self.runtime.block_on(scan)?;
+        self.fold_layered(&part, found);
+        Ok(())
+    }
+
+    /// Folds the rows of raw files, one after another, or lays them over one another.
     fn scan_files(
         &self,
-        files: &[Arc<DataFile>],
+        pieces: &[Piece],
+        pick: Pick<'_>,
         part: &mut Part,
         found: &mut PartialScan,
         outcome: &mut HistoryOutcome,
     ) -> Result<(), ScanRefused> {
         let mut held = Held::of(self.budget);
-        for file in files {
-            if self.cancelled.load(Ordering::Relaxed) {
-                return Ok(());
+        let segment = part.segment;
+        let mut windows = HashMap::new();
+        self.runtime.block_on(async {
+            let opened = stream::iter(pieces).map(|piece| async move {
+                (&piece.file, self.open_raw(piece, segment, pick).await)
+            });
+            let mut opened = pin!(opened.buffered(AHEAD));
+            while let Some((file, opened)) = opened.next().await {
+                if self.cancelled.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                let scanned = match opened {
+                    Ok(rows) => self.fold_raw(rows, pick, part, &mut windows, found).await,
+                    Err(e) => Err(e),
+                };
+                outcome.note(file, scanned)?;
+                held.grow_to(part.layered.len() * LAYERED_BYTES)?;
             }
-            let scanned = self.runtime.block_on(self.scan_raw(file, part, found));
-            outcome.note(file, scanned)?;
-            held.grow_to(part.layered.len() * LAYERED_BYTES)?;
-        }
-        Ok(())
-    }
-
-    /// Scans files over which nothing lies, each core a share of them, and adds up what the cores found. Which core takes which file does not
-    /// depend on how fast they are: a sum is added in the same order every time.
-    fn in_shares(
-        &self,
-        files: &[Arc<DataFile>],
-        found: &mut PartialScan,
-        outcome: &mut HistoryOutcome,
-        scan: impl Fn(
-            &[Arc<DataFile>],
-            &mut PartialScan,
-            &mut HistoryOutcome,
-        ) -> Result<(), ScanRefused>
-        + Sync,
-    ) -> Result<(), ScanRefused> {
-        if files.len() < 2 {
-            return scan(files, found, outcome);
-        }
-        let shares = in_parts(files.len(), 1, |part| {
-            let mut own = PartialScan::new(self.request);
-            let mut of_own = HistoryOutcome::default();
-            scan(&files[part], &mut own, &mut of_own)?;
-            self.budget.hold(own.size_bytes() as u64)?;
-            Ok::<_, ScanRefused>((own, of_own))
-        });
-        for share in shares {
-            let (own, of_own) = share?;
-            found.absorb_groups(own)?;
-            outcome.absorb(of_own);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The series that have a row in the merged raw files of a day: nothing of theirs has gone.
@@ -370,7 +342,12 @@ impl HistoryOutcome {
     ) -> Result<(), ScanRefused> {
         match scanned {
             Ok(stats) if stats.rows == 0 => {}
-            Ok(stats) => *self.tiers.entry(file.cell_slots).or_default() += stats,
+            Ok(stats) => {
+                let tier = self.tiers.entry(file.cell_slots).or_default();
+                *tier += stats;
+                let is_new = self.read.insert((file.cell_slots, file.path.clone()));
+                tier.files += u64::from(is_new);
+            }
             Err(FileError::Refused(e)) => return Err(e),
             Err(FileError::Unreadable(reason)) => self.miss(file, reason),
         }
@@ -379,7 +356,11 @@ impl HistoryOutcome {
 
     fn absorb(&mut self, other: Self) {
         for (cell_slots, stats) in other.tiers {
-            *self.tiers.entry(cell_slots).or_default() += stats;
+            *self.tiers.entry(cell_slots).or_default() += TierStats { files: 0, ..stats };
+        }
+        for file in other.read {
+            let tier = self.tiers.entry(file.0).or_default();
+            tier.files += u64::from(self.read.insert(file));
         }
         for part in other.missing {
             if self.missing.iter().all(|m| m.part != part.part) {
@@ -410,21 +391,6 @@ pub(crate) fn may_hold_name(file: &DataFile, query: &TagQuery) -> bool {
         let name: &str = name;
         file.min_name.as_str() <= name && name <= file.max_name.as_str()
     })
-}
-
-/// The windows that files of several sequences, or memory, hold something of.
-fn layered_windows(files: &[Arc<DataFile>], overlays: &[Overlay]) -> HashSet<Window> {
-    let mut sequence: HashMap<Window, u64> = HashMap::new();
-    let mut layered: HashSet<Window> = overlays.iter().map(|o| o.window).collect();
-    for file in files {
-        for window in file.range().windows() {
-            let first = *sequence.entry(window).or_insert(file.sequence);
-            if first != file.sequence {
-                layered.insert(window);
-            }
-        }
-    }
-    layered
 }
 
 /// Why a file was not read to its end.

@@ -43,11 +43,11 @@ pub struct TierStats {
 }
 
 impl TierStats {
-    /// Those of so many rows of a file, the values of which are not known yet.
+    /// Those of so many rows of a file, the values of which are not known yet. The file is counted by whom it is read for.
     pub(crate) fn of_rows(file: &DataFile, index: &FileIndex, rows: u64) -> Self {
         let all = index.len().max(1) as u64;
         Self {
-            files: 1,
+            files: 0,
             rows,
             bytes: file.bytes / all * rows + file.bytes % all * rows / all,
             values: 0,

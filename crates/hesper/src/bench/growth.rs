@@ -127,7 +127,7 @@ async fn of_history(
     let node = NodeProcess::start(directory, &["--config", &settings]).await?;
     let measured = async {
         load(&node, fleet).await?;
-        measure_ranges(&node, fleet, args).await?;
+        measure_ranges(&node, fleet, args, "as loaded").await?;
         let began = Instant::now();
         let end = fleet.time_secs(fleet.points() - 1);
         let start = fleet.time_secs(0) - STEP_SECS;
@@ -138,7 +138,7 @@ async fn of_history(
             }
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
-        measure_ranges(&node, fleet, args).await
+        measure_ranges(&node, fleet, args, "merged").await
     };
     let measured = measured.await;
     node.stop().await?;
@@ -149,6 +149,7 @@ async fn measure_ranges(
     node: &NodeProcess,
     fleet: &Fleet,
     args: &GrowthArgs,
+    state: &str,
 ) -> Result<(), CommandError> {
     let days = [1, 2, 4, 7, 15, 30, 60, 90].map(|days| days * HOURS_A_DAY);
     let all = args.days * HOURS_A_DAY;
@@ -159,7 +160,7 @@ async fn measure_ranges(
         let (millis, tiers) = ask(node, start, end, args.rounds).await?;
         let datapoints = fleet.series() * hours * 60;
         let series = fleet.series();
-        println!("range,{tiers},{series},{hours},{datapoints},{millis:.2}");
+        println!("range,{tiers} {state},{series},{hours},{datapoints},{millis:.2}");
     }
     Ok(())
 }

@@ -76,6 +76,16 @@ const COLORS: [&str; 6] = [
     "#1f5fa8", "#c2410c", "#15803d", "#7e22ce", "#b45309", "#0f766e",
 ];
 
+/// Nanoseconds a datapoint for which a line is drawn, to compare with.
+const PACES: [f64; 3] = [1.0, 10.0, 100.0];
+
+/// The datapoints at which a line of so many milliseconds each enters and leaves the picture.
+fn in_sight(x: &Axis, y: &Axis, each: f64) -> Option<(f64, f64)> {
+    let ((left, right), (low, high)) = (x.ends(), y.ends());
+    let (from, to) = (left.max(low / each), right.min(high / each));
+    (from < to).then_some((from, to))
+}
+
 /// An axis in powers of ten, from its first to its last.
 struct Axis {
     first: i32,
@@ -100,6 +110,11 @@ impl Axis {
     fn place(&self, value: f64) -> f64 {
         let part = (value.log10() - f64::from(self.first)) / f64::from(self.last - self.first);
         self.from + part * (self.to - self.from)
+    }
+
+    /// Its first and its last value.
+    fn ends(&self) -> (f64, f64) {
+        (10f64.powi(self.first), 10f64.powi(self.last))
     }
 
     fn ticks(&self) -> impl Iterator<Item = (i32, f64)> + '_ {
@@ -145,6 +160,29 @@ fn picture(curves: &Curves) -> String {
     draw(format!(
         "<text x=\"{middle}\" y=\"{under}\" text-anchor=\"middle\">datapoints that the answer is made of</text>"
     ));
+    let beside = (top + HEIGHT - bottom) / 2.0;
+    draw(format!(
+        "<text x=\"16\" y=\"{beside}\" text-anchor=\"middle\" transform=\"rotate(-90 16 {beside})\">median time of an answer</text>"
+    ));
+    for nanos in PACES {
+        let each = nanos / 1e6;
+        let Some((from, to)) = in_sight(&x, &y, each) else {
+            continue;
+        };
+        let ends = [from, to].map(|n| (x.place(n), y.place(n * each)));
+        let [(x1, y1), (x2, y2)] = ends;
+        draw(line(
+            x1,
+            y1,
+            x2,
+            y2,
+            "stroke=\"#999\" stroke-dasharray=\"4 4\"",
+        ));
+        let (at, beside) = (x1 + (x2 - x1) * 0.02 + 14.0, y1 + (y2 - y1) * 0.02);
+        draw(format!(
+            "<text x=\"{at:.1}\" y=\"{beside:.1}\" font-size=\"11\" fill=\"#777\">{nanos} ns a datapoint</text>"
+        ));
+    }
     for (i, (name, curve)) in curves.iter().enumerate() {
         let color = COLORS[i % COLORS.len()];
         let places: Vec<(f64, f64)> = curve
@@ -195,6 +233,7 @@ mod tests {
         let svg = picture(&curves);
         assert_eq!(svg.matches("<circle").count(), 3);
         assert_eq!(svg.matches("<polyline").count(), 2);
+        assert!(svg.matches("ns a datapoint").count() >= 2);
     }
 
     #[test]
@@ -202,6 +241,17 @@ mod tests {
         assert!(curves("").is_err());
         assert!(curves("a,b").is_err_and(|e| e.contains("a,b")));
         assert!(curves("series,memory,1,1,0,1").is_err());
+    }
+
+    #[test]
+    fn a_pace_is_drawn_as_far_as_it_is_in_sight() {
+        let x = Axis::over([1e5, 1e8].into_iter(), 0.0, 300.0);
+        let y = Axis::over([2.0, 900.0].into_iter(), 300.0, 0.0);
+        let (from, to) = in_sight(&x, &y, 1e-5).expect("it crosses");
+        assert!((from - 1e5).abs() < 1.0 && (to - 1e8).abs() < 1e3);
+        let (from, _) = in_sight(&x, &y, 1e-6).expect("it crosses");
+        assert!((from - 1e6).abs() < 10.0);
+        assert_eq!(in_sight(&x, &y, 1e-9), None);
     }
 
     #[test]

@@ -1,87 +1,114 @@
 //! Raw files: rows of slots.
 
 use hashbrown::HashMap;
-use hesper_history::{DataFile, FileIndex};
+use hesper_history::{FileIndex, OpenRows, Segment};
 use hesper_hot::fold::WindowPart;
-use hesper_hot::groups::{GroupTable, TooManyGroups};
 use hesper_hot::scan::PartialScan;
 use hesper_model::{BLOCK_SLOTS, Block, Slot, Window};
 use roaring::RoaringBitmap;
 
+use super::layers::Pick;
 use super::row_groups::RowGroups;
+use super::shares::Piece;
 use super::{FileError, HistoryScan, Part};
 use crate::tiers::TierStats;
 
+/// Rows of a file that are needed, with the first of them fetched; none when no row is.
+pub(super) type Needed = (TierStats, Option<OpenRows>);
+
 impl HistoryScan<'_> {
-    /// Folds the rows of a file that belong to a part, or lays them over one another where more is to come.
-    pub(super) async fn scan_raw(
+    /// Finds the rows of a piece that belong to a segment, and fetches the first of them.
+    pub(super) async fn open_raw(
         &self,
-        file: &DataFile,
-        part: &mut Part,
-        found: &mut PartialScan,
-    ) -> Result<TierStats, FileError> {
-        let index = self.history.index(file).await?;
-        let (rows, groups) = self.assign(&index, part, &mut found.groups)?;
-        let mut stats = TierStats::of_rows(file, &index, rows.len());
+        piece: &Piece,
+        segment: Segment,
+        pick: Pick<'_>,
+    ) -> Result<Needed, FileError> {
+        let index = self.history.index(&piece.file).await?;
+        let rows = self.needed(&index, piece, segment, pick);
+        let stats = TierStats::of_rows(&piece.file, &index, rows.len());
         self.budget.take_bytes(stats.bytes)?;
         if rows.is_empty() {
-            return Ok(stats);
+            return Ok((stats, None));
         }
-        found.acc.grow(found.groups.len());
-        let layout = self.request.layout;
-        let mut parts: HashMap<Window, Option<WindowPart>> = HashMap::new();
-        let mut next = groups.iter();
-        let acc = &mut found.acc;
-        let read = self
-            .history
-            .read_values(file, &index, &rows, |row, values| {
-                let group = *next.next().expect("a group for each row");
-                let at = index.row(row);
-                stats.values += values.len() as u64;
-                for (window, block) in blocks(at.first, values) {
-                    if self.answered(at.id, window) || !part.holds(window) {
-                        continue;
-                    }
-                    if part.layered_windows.contains(&window) || part.lies_over_cells(at.id) {
-                        part.lay(window, at.id, group, &block);
-                        continue;
-                    }
-                    let of_window = parts
-                        .entry(window)
-                        .or_insert_with(|| WindowPart::of(&layout, window));
-                    if let Some(of_window) = of_window {
-                        acc.fold_block(group, of_window, &block);
-                    }
-                }
-            });
-        read.await?;
-        Ok(stats)
+        let opened = self.history.open_values(&piece.file, index, &rows).await?;
+        Ok((stats, Some(opened)))
     }
 
-    /// The rows of a file that are needed, and the group of each, in their order.
-    fn assign(
+    fn needed(
         &self,
         index: &FileIndex,
-        part: &Part,
-        groups: &mut GroupTable,
-    ) -> Result<(RoaringBitmap, Vec<u32>), TooManyGroups> {
-        let mut needed = RoaringBitmap::new();
-        let mut assigned = Vec::new();
-        let Some(mut of_rows) = RowGroups::of(index, &self.request.grouping) else {
-            return Ok((needed, assigned));
+        piece: &Piece,
+        segment: Segment,
+        pick: Pick<'_>,
+    ) -> RoaringBitmap {
+        let mut rows = index.tags.matching(&self.request.query);
+        rows.remove_range(..piece.rows.start);
+        rows.remove_range(piece.rows.end..);
+        let Some(groups) = RowGroups::of(index, &self.request.grouping) else {
+            return RoaringBitmap::new();
         };
-        for row in index.tags.matching(&self.request.query) {
-            let at = index.row(row);
+        let is_needed = |row: &u32| {
+            let at = index.row(*row);
             let window = at.first.window();
-            if !part.holds(window) || self.answered(at.id, window) {
-                continue;
+            !segment.range.positions_in(window).is_empty()
+                && !self.answered(at.id, window)
+                && pick.takes((window, at.id))
+                && groups.has_group(*row)
+        };
+        let needed = rows.iter().filter(is_needed);
+        RoaringBitmap::from_sorted_iter(needed).expect("ascending as they were")
+    }
+
+    /// Folds rows, or lays them over one another where more is to come. `windows` remembers where windows lie in the query.
+    pub(super) async fn fold_raw(
+        &self,
+        (mut stats, rows): Needed,
+        pick: Pick<'_>,
+        part: &mut Part,
+        windows: &mut HashMap<Window, Option<WindowPart>>,
+        found: &mut PartialScan,
+    ) -> Result<TierStats, FileError> {
+        let Some(rows) = rows else {
+            return Ok(stats);
+        };
+        let index = rows.index.clone();
+        let Some(mut groups) = RowGroups::of(&index, &self.request.grouping) else {
+            return Ok(stats);
+        };
+        let layout = self.request.layout;
+        let range = part.segment.range;
+        let mut refused = None;
+        let read = self.history.values_of(rows, |row, values| {
+            let group = match groups.group(row, &mut found.groups) {
+                Ok(Some(group)) => group,
+                Ok(None) => return,
+                Err(e) => return refused = Some(e),
+            };
+            found.acc.grow(found.groups.len());
+            let at = index.row(row);
+            stats.values += values.len() as u64;
+            for (window, block) in blocks(at.first, values) {
+                if range.positions_in(window).is_empty() || self.answered(at.id, window) {
+                    continue;
+                }
+                if pick.lays((window, at.id)) || part.lies_over_cells(at.id) {
+                    part.lay(window, at.id, group, &block);
+                    continue;
+                }
+                let of_window = windows
+                    .entry(window)
+                    .or_insert_with(|| WindowPart::of(&layout, window));
+                if let Some(of_window) = of_window {
+                    found.acc.fold_block(group, of_window, &block);
+                }
             }
-            if let Some(group) = of_rows.group(row, groups)? {
-                needed.insert(row);
-                assigned.push(group);
-            }
+        });
+        read.await?;
+        match refused {
+            None => Ok(stats),
+            Some(e) => Err(e.into()),
         }
-        Ok((needed, assigned))
     }
 }
 

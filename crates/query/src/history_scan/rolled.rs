@@ -7,20 +7,25 @@
 //! What came late lies over cells as the next merge will put it there, so that an answer does not change with it: where it repeats all slots of a cell it
 //! takes the cell's place, else the slots that the cell lacks are added to it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures::{StreamExt, stream};
 use hashbrown::HashMap;
+use hesper_history::FileIndex;
 use hesper_history::day::Day;
 use hesper_history::rollup::{CellValues, RollupCells};
-use hesper_history::{DataFile, FileIndex};
 use hesper_hot::fold::{Accumulator, CellLayout, FoldOp};
 use hesper_hot::scan::PartialScan;
 use hesper_model::{Consolidation, SeriesId, Slot, TimeRange, Window};
 use roaring::RoaringBitmap;
 
+use super::layers::Layered;
+use super::raw::Needed;
 use super::row_groups::RowGroups;
-use super::{FileError, HistoryOutcome, HistoryScan, Layered, Part, ScanRefused};
+use super::shares::Piece;
+use super::{AHEAD, FileError, HistoryOutcome, HistoryScan, Part, ScanRefused};
 use crate::cells::neutral;
 use crate::notice::Notice;
 use crate::tiers::TierStats;
@@ -32,23 +37,32 @@ impl HistoryScan<'_> {
     /// Folds the cells of a part, below what `part` holds of raw data.
     pub(super) async fn scan_rolled(
         &self,
-        files: &[Arc<DataFile>],
+        pieces: &[Piece],
         part: &mut Part,
         found: &mut PartialScan,
         outcome: &mut HistoryOutcome,
     ) -> Result<(), ScanRefused> {
+        let segment = part.segment;
         let mut rows = Rows::new(self, part);
-        for file in files {
+        let (filter, values) = (rows.filter.clone(), rows.values());
+        let opened = stream::iter(pieces).map(|piece| {
+            let filter = &filter;
+            async move { (&piece.file, self.open_cells(piece, filter, values).await) }
+        });
+        let mut opened = pin!(opened.buffered(AHEAD));
+        while let Some((file, opened)) = opened.next().await {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let scanned = self.scan_cells(file, &mut rows, found).await;
+            let scanned = match opened {
+                Ok(needed) => self.fold_cells(needed, &mut rows, found).await,
+                Err(e) => Err(e),
+            };
             outcome.note(file, scanned)?;
         }
         rows.gathered.add_to(&mut found.acc);
         let (coarse, late) = (rows.coarse, rows.late);
         let step = self.history.step();
-        let segment = part.segment;
         // Days expire as a whole, also what of the last is not asked for.
         let day = Day::of(segment.range.last.window(), step);
         let before = day.range(step).last.time(step);
@@ -71,46 +85,91 @@ impl HistoryScan<'_> {
         Ok(())
     }
 
-    async fn scan_cells(
+    async fn open_cells(
         &self,
-        file: &DataFile,
+        piece: &Piece,
+        filter: &Filter<'_>,
+        values: CellValues,
+    ) -> Result<Needed, FileError> {
+        let index = self.history.index(&piece.file).await?;
+        let wanted = match RowGroups::of(&index, &self.request.grouping) {
+            Some(_) => filter.wanted(self, &index, piece),
+            None => RoaringBitmap::new(),
+        };
+        let stats = TierStats::of_rows(&piece.file, &index, wanted.len());
+        self.budget.take_bytes(stats.bytes)?;
+        if wanted.is_empty() {
+            return Ok((stats, None));
+        }
+        let opened = self
+            .history
+            .open_rollup(&piece.file, index, &wanted, values);
+        Ok((stats, Some(opened.await?)))
+    }
+
+    async fn fold_cells(
+        &self,
+        (mut stats, opened): Needed,
         rows: &mut Rows<'_>,
         found: &mut PartialScan,
     ) -> Result<TierStats, FileError> {
-        let index = self.history.index(file).await?;
-        let Some(mut groups) = RowGroups::of(&index, &self.request.grouping) else {
-            return Ok(TierStats::default());
-        };
-        let wanted = rows.wanted(self, &index);
-        let mut stats = TierStats::of_rows(file, &index, wanted.len());
-        self.budget.take_bytes(stats.bytes)?;
-        if wanted.is_empty() {
+        let Some(opened) = opened else {
             return Ok(stats);
-        }
+        };
+        let index = opened.index.clone();
+        let Some(mut groups) = RowGroups::of(&index, &self.request.grouping) else {
+            return Ok(stats);
+        };
         let mut refused = None;
-        let read = self
-            .history
-            .read_rollup(file, &index, &wanted, rows.values(), |row, cells| {
-                stats.values += cells.len() as u64;
-                let id = index.row(row).id;
-                if refused.is_some() || !rows.choose(self, id, cells) {
-                    return;
+        let read = self.history.cells_of(opened, rows.values(), |row, cells| {
+            stats.values += cells.len() as u64;
+            let id = index.row(row).id;
+            if refused.is_some() || !rows.choose(self, id, cells) {
+                return;
+            }
+            // A row is of a whole day: only now is known that the series has data in the range.
+            match groups.group(row, &mut found.groups) {
+                Ok(None) => {}
+                Ok(Some(group)) => {
+                    found.acc.grow(found.groups.len());
+                    rows.fold(group, cells, &mut found.acc);
                 }
-                // A row is of a whole day: only now is known that the series has data in the range.
-                match groups.group(row, &mut found.groups) {
-                    Ok(None) => {}
-                    Ok(Some(group)) => {
-                        found.acc.grow(found.groups.len());
-                        rows.fold(group, cells, &mut found.acc);
-                    }
-                    Err(e) => refused = Some(e),
-                }
-            });
+                Err(e) => refused = Some(e),
+            }
+        });
         read.await?;
         match refused {
             None => Ok(stats),
             Some(e) => Err(e.into()),
         }
+    }
+}
+
+/// Which rows of roll-ups are needed.
+#[derive(Clone)]
+struct Filter<'a> {
+    with_raw: Option<&'a hashbrown::HashSet<SeriesId>>,
+    /// By shard: the windows that memory answered for, and whether nothing is wanted beyond them.
+    answered: Arc<[(Vec<Window>, bool)]>,
+}
+
+impl Filter<'_> {
+    /// The rows of a piece that are needed.
+    fn wanted(&self, scan: &HistoryScan<'_>, index: &FileIndex, piece: &Piece) -> RoaringBitmap {
+        let mut rows = index.tags.matching(&scan.request.query);
+        rows.remove_range(..piece.rows.start);
+        rows.remove_range(piece.rows.end..);
+        let all_answered = self.answered.iter().any(|(_, all)| *all);
+        if self.with_raw.is_none() && !all_answered {
+            return rows;
+        }
+        rows.iter()
+            .filter(|row| {
+                let id = index.row(*row).id;
+                let with_raw = self.with_raw.is_some_and(|ids| ids.contains(&id));
+                !with_raw && !self.answered[id.shard(scan.shards) as usize].1
+            })
+            .collect()
     }
 }
 
@@ -123,12 +182,10 @@ struct Rows<'a> {
     range: TimeRange,
     /// True when cells may have to be taken apart: they don't fit the query's, or memory answered for a part of the range.
     apart: bool,
-    with_raw: Option<&'a hashbrown::HashSet<SeriesId>>,
+    filter: Filter<'a>,
     layered: &'a mut Layered,
     /// The windows that `layered` holds of a series.
     windows: HashMap<SeriesId, Vec<Window>>,
-    /// By shard: the windows that memory answered for, and whether nothing is wanted beyond them.
-    answered: Vec<(Vec<Window>, bool)>,
     gathered: Gathered,
     /// Of the row under way: the cells to take, and where the slots to take of each begin in `slots`; none when the cell is taken as a whole.
     chosen: Vec<Chosen>,
@@ -164,39 +221,25 @@ impl<'a> Rows<'a> {
             let all = range.windows().all(|w| answered.contains(&w));
             (answered, all)
         };
-        let answered: Vec<_> = (0..scan.shards).map(of_shard).collect();
+        let answered: Arc<[_]> = (0..scan.shards).map(of_shard).collect();
         Self {
             op: scan.request.op,
             consolidation: scan.consolidation,
             layout: scan.request.layout,
             range,
             apart: !part.segment.exact || answered.iter().any(|(ws, _)| !ws.is_empty()),
-            with_raw: part.with_raw.as_ref(),
+            filter: Filter {
+                with_raw: part.with_raw.as_ref(),
+                answered,
+            },
             layered: &mut part.layered,
             windows,
-            answered,
             gathered: Gathered::new(scan.request.op, scan.request.layout),
             chosen: Vec::new(),
             slots: Vec::new(),
             coarse: false,
             late: false,
         }
-    }
-
-    /// The rows of a file that are needed.
-    fn wanted(&self, scan: &HistoryScan<'_>, index: &FileIndex) -> RoaringBitmap {
-        let rows = index.tags.matching(&scan.request.query);
-        let all_answered = self.answered.iter().any(|(_, all)| *all);
-        if self.with_raw.is_none() && !all_answered {
-            return rows;
-        }
-        rows.iter()
-            .filter(|row| {
-                let id = index.row(*row).id;
-                let with_raw = self.with_raw.is_some_and(|ids| ids.contains(&id));
-                !with_raw && !self.answered[id.shard(scan.shards) as usize].1
-            })
-            .collect()
     }
 
     /// Which values of cells are needed.
@@ -217,7 +260,7 @@ impl<'a> Rows<'a> {
         self.chosen.clear();
         self.slots.clear();
         let shard = id.shard(scan.shards) as usize;
-        let plain = self.answered[shard].0.is_empty() && !self.windows.contains_key(&id);
+        let plain = self.filter.answered[shard].0.is_empty() && !self.windows.contains_key(&id);
         for cell in (0..cells.len()).filter(|c| cells.counts[*c] > 0) {
             let range = cells.slots(cell);
             if range.last < self.range.first || self.range.last < range.first {
@@ -249,7 +292,7 @@ impl<'a> Rows<'a> {
 
     fn choose_slots(&mut self, shard: usize, cells: &RollupCells, cell: usize) {
         let first = self.slots.len();
-        let answered = &self.answered[shard].0;
+        let answered = &self.filter.answered[shard].0;
         let range = self.range;
         self.slots
             .extend(cells.slots_with_data(cell).filter(|slot| {

@@ -56,6 +56,12 @@ impl<'a> RowGroups<'a> {
         Ok(group)
     }
 
+    /// False when a row belongs to no group, as it lacks a key.
+    pub fn has_group(&self, row: u32) -> bool {
+        let mut keys = self.keys.iter();
+        keys.all(|k| self.index.value_number(row, *k).is_some())
+    }
+
     fn number(&mut self, row: u32, groups: &mut GroupTable) -> Result<Option<u32>, TooManyGroups> {
         let index = self.index;
         if self.by_series {
