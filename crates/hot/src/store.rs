@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod feed_tests;
+mod flush;
 mod listener;
 mod maintenance;
 #[cfg(test)]
@@ -40,8 +41,9 @@ use crate::shard::{Applied, Shard, ShardRules};
 use crate::symbols::Symbols;
 use crate::window::FlushId;
 
+pub use flush::{FlushOrder, FlushRow, FlushRows, PendingFlush};
 pub use listener::SeriesListener;
-pub use maintenance::{FlushRow, MemoryStats, PendingFlush};
+pub use maintenance::MemoryStats;
 pub use recovery::{InHistory, Recovery};
 
 /// Settings of a store.
@@ -139,7 +141,7 @@ pub struct HotStore {
     /// Held while windows are sealed, dropped, or written to a checkpoint.
     maintenance: Mutex<()>,
     /// How the parts of the window that was flushed last were merged.
-    merged: Mutex<Option<maintenance::MergedOrder>>,
+    merged: Mutex<Option<flush::MergedOrder>>,
     stats: StoreStats,
     listener: RwLock<Option<Arc<dyn SeriesListener>>>,
 }
