@@ -138,7 +138,7 @@ impl Log {
             self.stats.refused.fetch_add(1, Ordering::Relaxed);
             return Err(HotError::Busy {
                 what: Full::Log,
-                limit_bytes: self.options.buffer_bytes,
+                limit: self.options.buffer_bytes,
             });
         }
         Ok(())
