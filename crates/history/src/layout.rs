@@ -106,6 +106,16 @@ pub fn split_keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> (Vec<String>, 
     (columns, more)
 }
 
+/// How many of the fields are tags: name, `tag_columns` and the others.
+pub(crate) fn tag_fields(tag_columns: &[String]) -> usize {
+    1 + tag_columns.len() + 1
+}
+
+/// How many of the columns of a Parquet file are tags: the map of the others has two, keys and values.
+pub(crate) fn tag_leaves(tag_columns: &[String]) -> usize {
+    tag_fields(tag_columns) + 1
+}
+
 /// The fields that every file begins with: the tags, the time, the sequence, the divisor.
 pub fn key_fields(tag_columns: &[String]) -> Vec<Field> {
     let mut fields = vec![Field::new(NAME, tag_type(), false)];

@@ -1,6 +1,7 @@
 //! History as a whole: its object store, its manifest, its files.
 
 mod commit;
+mod flush;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,30 +9,26 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use chrono::DateTime;
 use hashbrown::HashMap;
-use hesper_hot::HotStore;
-use hesper_hot::store::PendingFlush;
-use hesper_hot::window::FlushId;
-use hesper_model::{Slot, Step, Timestamp, Window};
+use hesper_model::{Slot, Step, Timestamp};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
 
+pub use flush::{EncodedFlush, MAX_FILE_ROWS};
+
 pub(crate) use commit::{Change, Fit, json, kind, load_manifest, parse_commit, parse_snapshot};
 
 use crate::day::Day;
 use crate::deletion::Deletion;
-use crate::encode::{EncodedFile, FileWriter};
+use crate::encode::EncodedFile;
 use crate::file_index::FileIndex;
 use crate::manifest::{DataFile, Manifest};
 use crate::objects::{Created, Objects, Retry};
 use crate::page_cache::PageCache;
 use crate::read::OpenRows;
 use crate::rollup::{self, CellValues, RollupCells};
-use crate::{HistoryError, layout, read};
-
-/// Rows of a data file; a flush with more of a window makes several files.
-pub const MAX_FILE_ROWS: usize = 131_072;
+use crate::{HistoryError, read};
 
 /// The tenant of all data for now.
 pub const DEFAULT_TENANT: &str = "default";
@@ -51,14 +48,6 @@ pub struct HistoryStats {
     pub rows_read: AtomicU64,
     /// Files that could not be read.
     pub files_failed: AtomicU64,
-}
-
-/// The files of a flush, encoded, by window.
-pub struct EncodedFlush {
-    /// The flush.
-    pub id: FlushId,
-    /// The window of each, and its place among those of the window.
-    files: Vec<(Window, u32, EncodedFile)>,
 }
 
 /// Where a data file belongs.
@@ -138,6 +127,8 @@ pub struct History {
     indexes: quick_cache::sync::Cache<String, Arc<FileIndex>, ByBytes>,
     /// Days whose merge failed, and when, in milliseconds.
     failed_days: Mutex<HashMap<Day, i64>>,
+    /// The tags of the window that was encoded last.
+    flushed_tags: Mutex<Option<flush::FlushedTags>>,
     stats: HistoryStats,
 }
 
@@ -184,6 +175,7 @@ impl History {
             committing: tokio::sync::Mutex::new(()),
             indexes: quick_cache::sync::Cache::with_weighter(1000, options.cache_bytes, ByBytes),
             failed_days: Mutex::default(),
+            flushed_tags: Mutex::default(),
             stats: HistoryStats::default(),
         })
     }
@@ -214,49 +206,6 @@ impl History {
     /// The counters.
     pub fn stats(&self) -> &HistoryStats {
         &self.stats
-    }
-
-    /// Encodes the windows of a flush. Takes its time: not for an async task.
-    ///
-    /// # Errors
-    /// When Parquet refuses the rows.
-    pub fn encode_flush(
-        &self,
-        hot: &HotStore,
-        flush: &PendingFlush,
-    ) -> Result<EncodedFlush, HistoryError> {
-        let mut files = Vec::new();
-        for window in &flush.windows {
-            let keys = hot.flush_keys(flush, *window);
-            let (keys, _) = layout::split_keys(keys.iter().map(|k| &**k));
-            let mut writer: Option<FileWriter> = None;
-            let mut part = 0;
-            let mut finish = |writer: FileWriter| {
-                files.push((*window, part, writer.finish()?));
-                part += 1;
-                Ok::<_, HistoryError>(())
-            };
-            // Row by row: together they would take more memory than anything else.
-            hot.flush_rows(flush, *window, |row| {
-                let mut file = match writer.take() {
-                    Some(file) => file,
-                    None => FileWriter::new(self.step, keys.clone())?,
-                };
-                file.push(&row.tags, row.window, &row.block, flush.id.0)?;
-                if file.rows() == MAX_FILE_ROWS as u64 {
-                    return finish(file);
-                }
-                writer = Some(file);
-                Ok(())
-            })?;
-            if let Some(file) = writer {
-                finish(file)?;
-            }
-        }
-        Ok(EncodedFlush {
-            id: flush.id,
-            files,
-        })
     }
 
     /// Puts the files of a flush on the object store and commits them. When it returns, they count and are durable. A flush that is in history

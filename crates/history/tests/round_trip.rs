@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hesper_history::History;
 use hesper_history::synced_local::SyncedLocal;
+use hesper_history::verify::{Depth, verify};
 use hesper_hot::directory::DiskDirectory;
 use hesper_hot::log::record::ClientId;
 use hesper_hot::store::InHistory;
@@ -212,6 +213,44 @@ async fn many_commits_leave_snapshots_that_open_alone() {
     assert_eq!(contents(&again).await.len(), 70);
     let (bytes, datapoints) = again.size();
     assert!(bytes > 0 && datapoints == 70);
+}
+
+#[tokio::test]
+async fn windows_of_the_same_series_and_of_others_are_read_back() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let one = history(&store, "one").await;
+    let node = node(InHistory::default());
+    let mut want = BTreeMap::new();
+    // The same series again and again, some of them late, then others in place of a few, then fewer.
+    let rounds = [
+        (0, 0..300),
+        (1, 0..300),
+        (0, 7..9),
+        (2, 0..300),
+        (3, 50..350),
+        (4, 50..350),
+        (5, 50..60),
+        (6, 50..350),
+    ];
+    for (round, (window, series)) in rounds.into_iter().enumerate() {
+        let slot = 1 + 60 * window + round as i64;
+        let points: Vec<_> = series
+            .map(|i| (tags(i), slot, i as f64 + slot as f64 / 60.0))
+            .collect();
+        // Past the normaliser, which takes nothing so late.
+        let rows = points.iter().map(|(tags, slot, v)| {
+            let handle = node.hot.resolve(tags).expect("room");
+            (handle, Slot(*slot), vec![*v])
+        });
+        let loaded = node.hot.load(&rows.collect::<Vec<_>>(), Timestamp(0));
+        loaded.expect("room");
+        flush(&node.hot, &one).await;
+        want.extend(points.into_iter().map(|(tags, slot, v)| ((tags, slot), v)));
+    }
+    assert_eq!(contents(&one).await, want);
+    let found = verify(&store, STEP, Depth::Rows, |_| {}).await;
+    let found = found.expect("a store that answers");
+    assert!(found.is_sound(), "{:?}", found.findings);
 }
 
 /// The length of a Parquet file's footer, which stands before the magic word at its end.

@@ -109,6 +109,16 @@ impl Batch {
         }
     }
 
+    /// Gives back the room for more datapoints than there are.
+    pub fn shrink_to_fit(&mut self) {
+        for column in &mut self.columns {
+            column.times.shrink_to_fit();
+            column.series.shrink_to_fit();
+            column.values.shrink_to_fit();
+        }
+        self.sources.iter_mut().for_each(Vec::shrink_to_fit);
+    }
+
     /// Number of datapoints.
     pub fn len(&self) -> usize {
         self.datapoints
@@ -177,6 +187,7 @@ mod tests {
         }
         batch.settle();
         for time in [120, 180] {
+            batch.shrink_to_fit();
             let values = [1.0, 2.0, 3.0, 4.0].map(|v| (v + time as f64).to_le_bytes());
             batch.refill(Timestamp(time), &values);
             let of = |shard| {

@@ -270,6 +270,20 @@ impl<'a> EncodedBlock<'a> {
         }
     }
 
+    /// What [`Divisors::for_values`] finds for the values; `None` where it has to be asked.
+    ///
+    /// For blocks that this version has encoded: their form tells what was found then.
+    pub fn searched_divisor(&self, divisors: &Divisors) -> Option<Option<f64>> {
+        match self.body {
+            Body::Whole(Whole { divisor, .. }) | Body::Delta(Delta { divisor, .. }) => {
+                Some(Some(divisors.get(divisor)))
+            }
+            // They are chosen only when there is none.
+            Body::Constant(_) | Body::Raw(_) | Body::Bits(_) => Some(None),
+            Body::Dictionary(_) | Body::Interleaved(_) => None,
+        }
+    }
+
     /// The values times [`Self::divisor`], each at its slot; `absent` at slots without data.
     #[inline(always)]
     pub fn numerators(&self, absent: f64, out: &mut Lanes) {

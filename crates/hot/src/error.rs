@@ -14,6 +14,18 @@ pub enum Full {
     Log,
     /// All that the store holds in memory.
     Memory,
+    /// What waits to be taken to history.
+    Windows,
+}
+
+impl Full {
+    /// What its limit counts.
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::Log | Self::Memory => "bytes",
+            Self::Windows => "windows",
+        }
+    }
 }
 
 impl fmt::Display for Full {
@@ -21,6 +33,7 @@ impl fmt::Display for Full {
         f.write_str(match self {
             Self::Log => "the log's buffer is full, the disk is behind",
             Self::Memory => "the memory for series and datapoints is full (--max-memory)",
+            Self::Windows => "datapoints come faster than they are taken to history",
         })
     }
 }
@@ -85,12 +98,12 @@ pub enum HotError {
         reason: String,
     },
     /// More data arrives than there is room for.
-    #[error("{what} ({limit_bytes} bytes); send again later")]
+    #[error("{what} ({limit} {}); send again later", what.unit())]
     Busy {
         /// What is full.
         what: Full,
-        /// The limit.
-        limit_bytes: usize,
+        /// The limit, in bytes or windows.
+        limit: usize,
     },
     /// The store holds as many series as it may.
     #[error(

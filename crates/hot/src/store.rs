@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 mod feed_tests;
+mod flush;
+mod hold_back;
 mod listener;
 mod maintenance;
 #[cfg(test)]
@@ -40,8 +42,9 @@ use crate::shard::{Applied, Shard, ShardRules};
 use crate::symbols::Symbols;
 use crate::window::FlushId;
 
+pub use flush::{FlushOrder, FlushRow, FlushRows, PendingFlush};
 pub use listener::SeriesListener;
-pub use maintenance::{FlushRow, MemoryStats, PendingFlush};
+pub use maintenance::MemoryStats;
 pub use recovery::{InHistory, Recovery};
 
 /// Settings of a store.
@@ -98,6 +101,8 @@ pub struct StoreStats {
     pub series_refused: AtomicU64,
     /// Batches refused because the memory was full.
     pub memory_refused: AtomicU64,
+    /// Batches refused because windows waited for history.
+    pub held_back: AtomicU64,
     /// Series let go because no window held them.
     pub series_forgotten: AtomicU64,
 }
@@ -139,7 +144,9 @@ pub struct HotStore {
     /// Held while windows are sealed, dropped, or written to a checkpoint.
     maintenance: Mutex<()>,
     /// How the parts of the window that was flushed last were merged.
-    merged: Mutex<Option<maintenance::MergedOrder>>,
+    merged: Mutex<Option<flush::MergedOrder>>,
+    /// Whether batches are held back while windows wait for history.
+    hold_back: hold_back::HoldBack,
     stats: StoreStats,
     listener: RwLock<Option<Arc<dyn SeriesListener>>>,
 }
@@ -336,14 +343,15 @@ impl HotStore {
 
     fn check_room(&self) -> Result<(), HotError> {
         self.log.check_room()?;
-        let limit_bytes = self.options.max_memory_bytes;
-        if self.memory_bytes() < limit_bytes {
+        self.check_held_back()?;
+        let limit = self.options.max_memory_bytes;
+        if self.memory_bytes() < limit {
             return Ok(());
         }
         self.stats.memory_refused.fetch_add(1, Ordering::Relaxed);
         Err(HotError::Busy {
             what: Full::Memory,
-            limit_bytes,
+            limit,
         })
     }
 
@@ -370,7 +378,7 @@ impl HotStore {
     /// sequence took effect before changes nothing.
     ///
     /// # Errors
-    /// [`HotError::Busy`], when the log's buffer or the memory is full, and [`HotError::UnknownSeries`] before anything has changed; [`HotError::Poisoned`] when the log is
+    /// [`HotError::Busy`], when the log's buffer or the memory is full or windows wait for history, and [`HotError::UnknownSeries`] before anything has changed; [`HotError::Poisoned`] when the log is
     /// broken, after which no datapoint of the batch counts as accepted.
     pub fn append(&self, batch: &Batch, scratch: &mut Vec<u8>) -> Result<Appended, HotError> {
         self.check_room()?;

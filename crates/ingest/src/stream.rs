@@ -31,6 +31,9 @@ const REFUSED_MILLIS: i64 = 10_000;
 /// The same where the limit is one of time.
 const REFUSED_FOR_NOW_MILLIS: i64 = 1_000;
 
+/// After so many batches that define nothing a connection gives back the room for more.
+const SETTLED_BATCHES: u32 = 16;
+
 /// Rejects named one by one in an acknowledgement; all are counted.
 const MAX_NAMED_REJECTS: usize = 100;
 
@@ -58,6 +61,8 @@ pub struct Connection {
     scratch: Vec<u8>,
     /// When a series that was refused is to be looked at again, if any is.
     look_again: Option<Timestamp>,
+    /// Batches since the last that defined anything.
+    settled: u32,
 }
 
 struct Refused {
@@ -118,6 +123,7 @@ impl Connection {
             laid_out: false,
             scratch: Vec::new(),
             look_again: None,
+            settled: 0,
         })
     }
 
@@ -148,6 +154,14 @@ impl Connection {
             ))),
             false => Ok(()),
         };
+        if batch.symbols.is_empty() && batch.series.is_empty() {
+            self.settled = self.settled.saturating_add(1);
+            if self.settled == SETTLED_BATCHES {
+                self.give_room_back();
+            }
+            return Ok(());
+        }
+        self.settled = 0;
         room(self.symbols.len(), batch.symbols.len())?;
         room(self.places.len(), batch.series.len())?;
         self.symbols
@@ -159,6 +173,15 @@ impl Connection {
             self.definitions.push(&series.tags);
         }
         Ok(())
+    }
+
+    /// Gives back what was taken for more definitions: most connections define all their series at once and live long.
+    fn give_room_back(&mut self) {
+        self.symbols.shrink_to_fit();
+        self.places.shrink_to_fit();
+        self.definitions.shrink_to_fit();
+        self.refs.shrink_to_fit();
+        self.batch.shrink_to_fit();
     }
 
     /// The tags of a definition.

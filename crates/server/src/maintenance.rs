@@ -27,6 +27,16 @@ const CHECKPOINT_BYTES: u64 = 1 << 30;
 /// write what is in open windows again and again while much comes.
 const CHECKPOINT_AFTER_FLUSH_BYTES: u64 = 256 << 20;
 
+/// Windows that one flush brings to history at most: while it is under way others are filled, and are to be sealed soon.
+const FLUSH_WINDOWS: usize = 2;
+
+/// While more windows than this wait for history, datapoints are held back …
+const WAITING_WINDOWS: usize = 8;
+
+/// … but for no longer than this without any progress, and not after a failure: when history does not answer, it is memory that decides how
+/// much is taken.
+const HELD_BACK: Duration = Duration::from_secs(30);
+
 /// Counters of maintenance since the node started.
 #[derive(Debug, Default)]
 pub struct MaintenanceStats {
@@ -109,29 +119,66 @@ impl Maintenance {
 
     /// Gives the number of flushes.
     async fn flush(&self, now: Timestamp, ended: bool) -> Result<u64, ServerError> {
-        let hot = self.hot.clone();
-        let flushes = blocking(move || {
-            let due = hot.due(now, ended);
-            if !due.is_empty() {
-                hot.seal(&due)?;
+        let began = std::time::Instant::now();
+        let mut count = 0;
+        loop {
+            let now = now.plus_millis(began.elapsed().as_millis() as i64);
+            let flushed = self.flush_oldest(now, ended).await;
+            if !matches!(flushed, Ok(true)) {
+                self.hot.let_on();
             }
-            // The flush just sealed, and those that an earlier attempt left.
+            if !flushed? {
+                break;
+            }
+            count += 1;
+        }
+        if count == 0 {
+            self.checkpoint_when_grown(now, CHECKPOINT_BYTES).await?;
+        }
+        Ok(count)
+    }
+
+    /// Seals what is due, and takes the oldest of what is sealed to history; false when there is none.
+    async fn flush_oldest(&self, now: Timestamp, ended: bool) -> Result<bool, ServerError> {
+        let hot = self.hot.clone();
+        let mut flushes = blocking(move || {
+            let due = Vec::from_iter(hot.due(now, ended));
+            for windows in due.chunks(FLUSH_WINDOWS) {
+                hot.seal(&windows.iter().copied().collect())?;
+            }
+            // Those just sealed, and those that an earlier attempt left.
             Ok::<_, ServerError>(hot.unflushed())
         })
-        .await?;
-        let count = flushes.len() as u64;
-        for flush in flushes {
-            let span = tracing::info_span!("flush", windows = flush.windows.len());
-            self.commit(flush).instrument(span).await?;
+        .await?
+        .into_iter();
+        let Some(oldest) = flushes.next() else {
+            return Ok(false);
+        };
+        let waiting: usize = flushes.map(|flush| flush.windows.len()).sum();
+        let failed = self.stats.last_error.lock().is_some();
+        match waiting > WAITING_WINDOWS && !failed {
+            true => self.hot.hold_back(WAITING_WINDOWS, HELD_BACK),
+            false => self.hot.let_on(),
         }
-        let grown = self.hot.log().end().0 - self.checkpoint.load(Ordering::Relaxed);
-        if grown > CHECKPOINT_BYTES || (count > 0 && grown > CHECKPOINT_AFTER_FLUSH_BYTES) {
-            self.let_go(now).await?;
-        } else if count > 0 {
+        let span = tracing::info_span!("flush", windows = oldest.windows.len());
+        self.commit(oldest).instrument(span).await?;
+        if !self
+            .checkpoint_when_grown(now, CHECKPOINT_AFTER_FLUSH_BYTES)
+            .await?
+        {
             let hot = self.hot.clone();
             blocking(move || hot.evict(now)).await?;
         }
-        Ok(count)
+        Ok(true)
+    }
+
+    /// Lets go and writes a checkpoint when the log has grown by more than `bytes` since the last; true when it did.
+    async fn checkpoint_when_grown(&self, now: Timestamp, bytes: u64) -> Result<bool, ServerError> {
+        let grown = self.hot.log().end().0 - self.checkpoint.load(Ordering::Relaxed);
+        if grown > bytes {
+            self.let_go(now).await?;
+        }
+        Ok(grown > bytes)
     }
 
     async fn commit(&self, flush: PendingFlush) -> Result<(), ServerError> {
@@ -166,4 +213,129 @@ impl Maintenance {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let done = tokio::task::spawn_blocking(work).await;
     done.expect("maintenance does not panic, and is never cancelled")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use hesper_history::HistoryOptions;
+    use hesper_history::objects::Retry;
+    use hesper_history::synced_local::SyncedLocal;
+    use hesper_hot::directory::DiskDirectory;
+    use hesper_hot::log::record::ClientId;
+    use hesper_hot::store::InHistory;
+    use hesper_hot::{Batch, StoreOptions};
+    use hesper_model::{Slot, Step, Tags};
+
+    use super::*;
+
+    const STEP: Step = Step::from_secs(60);
+
+    /// Windows with their first two slots filled: all but the last are due.
+    const WINDOWS: i64 = 12;
+
+    struct Place {
+        directory: tempfile::TempDir,
+        maintenance: Maintenance,
+    }
+
+    impl Place {
+        async fn new() -> Self {
+            let directory = tempfile::tempdir().expect("a directory");
+            let disk = DiskDirectory::open(directory.path().join("log")).expect("opened");
+            let options = StoreOptions::new(STEP);
+            let opened = HotStore::open(Arc::new(disk), options, InHistory::default(), false);
+            let (hot, _) = opened.expect("a new store");
+            let local = SyncedLocal::open(directory.path().join("history")).expect("opened");
+            let retry = Retry {
+                attempts: 1,
+                ..Retry::default()
+            };
+            let options = HistoryOptions {
+                retry,
+                ..HistoryOptions::new(STEP, "one".to_owned())
+            };
+            let history = History::open_with(Arc::new(local), options).await;
+            let history = Arc::new(history.expect("a new history"));
+            Self {
+                directory,
+                maintenance: Maintenance::new(Arc::new(hot), history),
+            }
+        }
+
+        fn history_path(&self) -> PathBuf {
+            self.directory.path().join("history")
+        }
+
+        fn publish(&self, slot: Slot) -> Result<(), hesper_hot::HotError> {
+            let hot = &self.maintenance.hot;
+            let mut batch = Batch::new(hot.shards());
+            batch.begin(Some(slot.time(STEP)));
+            for node in 0..5 {
+                let tags = Tags::from_pairs([
+                    ("name", "busy".to_owned()),
+                    ("node", format!("i-{node}")),
+                    ("atlas.dstype", "gauge".to_owned()),
+                ]);
+                batch.push(hot.resolve(&tags)?, Timestamp(0), f64::from(node));
+            }
+            batch.set_origin(ClientId::NONE, 0, now());
+            hot.append(&batch, &mut Vec::new())?;
+            Ok(())
+        }
+
+        fn fill(&self) {
+            for window in 0..WINDOWS {
+                for slot in 1..=2 {
+                    self.publish(Slot(window * 60 + slot)).expect("room");
+                }
+            }
+        }
+
+        fn files(&self) -> usize {
+            self.maintenance.history.manifest().files().count()
+        }
+    }
+
+    fn now() -> Timestamp {
+        Slot(WINDOWS * 60).time(STEP)
+    }
+
+    #[tokio::test]
+    async fn many_windows_are_flushed_a_few_at_a_time() {
+        let place = Place::new().await;
+        place.fill();
+        let done = place.maintenance.once(now(), false).await;
+        done.expect("history takes all");
+        assert_eq!(place.files(), WINDOWS as usize - 1);
+        let flushes = place.maintenance.stats().flushes.load(Ordering::Relaxed);
+        assert_eq!(
+            flushes as usize,
+            (WINDOWS as usize - 1).div_ceil(FLUSH_WINDOWS)
+        );
+        assert!(place.maintenance.hot.unflushed().is_empty());
+        place.publish(Slot(WINDOWS * 60)).expect("nothing waits");
+    }
+
+    #[tokio::test]
+    async fn publishers_are_let_on_while_history_takes_nothing() {
+        let place = Place::new().await;
+        place.fill();
+        let path = place.history_path();
+        std::fs::remove_dir_all(&path).expect("removed");
+        std::fs::write(&path, "no directory").expect("written");
+        let failed = place.maintenance.once(now(), false).await;
+        failed.expect_err("history is gone");
+        let waiting = place.maintenance.hot.unflushed();
+        let waiting: usize = waiting.iter().map(|flush| flush.windows.len()).sum();
+        assert!(waiting > WAITING_WINDOWS, "{waiting}");
+        place.publish(Slot(WINDOWS * 60)).expect("let on");
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::create_dir(&path).expect("made");
+        let done = place.maintenance.once(now(), false).await;
+        done.expect("history is back");
+        assert_eq!(place.files(), waiting);
+        place.publish(Slot(WINDOWS * 60)).expect("nothing waits");
+    }
 }

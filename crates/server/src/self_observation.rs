@@ -178,6 +178,9 @@ pub fn observe(node: &Arc<NodeState>) {
     count("hesper.store.memoryRefused", "", |n| {
         load(&n.hot.stats().memory_refused)
     });
+    count("hesper.store.heldBack", "", |n| {
+        load(&n.hot.stats().held_back)
+    });
     let compaction = "hesper.compaction.count";
     count(compaction, "done", |n| load(&n.compaction.stats().done));
     count(compaction, "failed", |n| {

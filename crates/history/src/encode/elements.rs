@@ -68,11 +68,12 @@ impl Elements {
                 .map(|v| ((v * divisor).round() as i64).wrapping_sub(base));
             self.whole.extend(whole);
         }
-        self.append(values, scale.is_some());
+        let gaps = values.iter().any(|v| v.is_nan());
+        self.append(values, gaps, scale.is_some());
     }
 
-    /// Adds a row as [`Self::push`] does, of which the divisor gives every value back to the bit.
-    pub fn push_exact(&mut self, values: &[f64], scale: Option<Scale>) {
+    /// Adds a row as [`Self::push`] does, of which the divisor gives every value back to the bit; `is_full` when none of them is NaN.
+    pub fn push_exact(&mut self, values: &[f64], is_full: bool, scale: Option<Scale>) {
         self.whole.clear();
         if let Some(scale) = scale {
             run_widest(Scaling {
@@ -81,12 +82,11 @@ impl Elements {
                 whole: &mut self.whole,
             });
         }
-        self.append(values, scale.is_some());
+        self.append(values, !is_full, scale.is_some());
     }
 
     /// Adds a row of which `whole` holds the elements if it is `scaled`.
-    fn append(&mut self, values: &[f64], scaled: bool) {
-        let gaps = values.iter().any(|v| v.is_nan());
+    fn append(&mut self, values: &[f64], gaps: bool, scaled: bool) {
         if gaps {
             self.valid.clear();
             self.valid.extend(values.iter().map(|v| !v.is_nan()));

@@ -1,4 +1,6 @@
 //! The columns that rows of every kind begin with: tags, time, sequence.
+//!
+//! A row is added in two steps, tags and place; where the tags are those of another file, only its place is.
 
 use std::sync::Arc;
 
@@ -44,8 +46,13 @@ impl KeyColumns {
         }
     }
 
-    /// Adds a row's part of them.
-    pub fn push(&mut self, tags: &Tags, start: Timestamp, step_millis: i64, sequence: u64) {
+    /// The keys with a column.
+    pub fn into_keys(self) -> Vec<String> {
+        self.keys
+    }
+
+    /// Adds the tags of a row.
+    pub fn push_tags(&mut self, tags: &Tags) {
         self.name.append_value(tags.name().unwrap_or_default());
         let mut column = 0;
         let mut any = false;
@@ -69,23 +76,30 @@ impl KeyColumns {
         self.more
             .append(any)
             .expect("as many keys as values were added");
+    }
+
+    /// Adds time and sequence of a row.
+    pub fn push_place(&mut self, start: Timestamp, step_millis: i64, sequence: u64) {
         self.start.append_value(start.0);
         self.step.append_value(step_millis as i32);
         self.sequence.append_value(sequence as i64);
     }
 
-    /// The columns of the rows added since the last call.
-    pub fn finish(&mut self) -> Vec<ArrayRef> {
-        let mut arrays: Vec<ArrayRef> = vec![Arc::new(self.name.finish())];
+    /// The columns of the tags added since the last call.
+    pub fn finish_tags(&mut self, arrays: &mut Vec<ArrayRef>) {
+        arrays.push(Arc::new(self.name.finish()));
         for column in &mut self.tags {
             arrays.push(Arc::new(column.finish()));
         }
-        arrays.extend::<[ArrayRef; 4]>([
-            Arc::new(self.more.finish()),
+        arrays.push(Arc::new(self.more.finish()));
+    }
+
+    /// The other columns of the rows added since the last call, which come after those of the tags.
+    pub fn finish_places(&mut self, arrays: &mut Vec<ArrayRef>) {
+        arrays.extend::<[ArrayRef; 3]>([
             Arc::new(self.start.finish()),
             Arc::new(self.step.finish()),
             Arc::new(self.sequence.finish()),
         ]);
-        arrays
     }
 }

@@ -8,7 +8,7 @@ use parquet::schema::types::ColumnPath;
 use crate::layout;
 
 /// Rows of a row group: what a reader, and each stream of a merge, holds compressed at a time.
-const ROW_GROUP_ROWS: usize = 32_768;
+pub(super) const ROW_GROUP_ROWS: usize = 32_768;
 
 /// Level of zstd. On the fleet of the benchmarks higher levels gain less than a hundredth and take twice the time.
 const ZSTD_LEVEL: i32 = 3;

@@ -91,7 +91,8 @@ impl RollupWriter {
         let cell_millis = self.step.millis() * i64::from(cells.cell_slots);
         let cell_step = Step::from_millis(cell_millis).expect("a whole number of steps");
         let start = cells.first.time(cell_step);
-        self.keys.push(tags, start, cell_millis, sequence);
+        self.keys.push_tags(tags);
+        self.keys.push_place(start, cell_millis, sequence);
         let divisor = divisor(cells, &self.divisors);
         let scale = divisor.map(|divisor| Scale { divisor, base: 0 });
         self.divisor.append_value(divisor.unwrap_or(1.0));
@@ -135,7 +136,9 @@ impl RollupWriter {
     }
 
     fn write_columns(&mut self) -> Result<(), HistoryError> {
-        let mut arrays = self.keys.finish();
+        let mut arrays = Vec::new();
+        self.keys.finish_tags(&mut arrays);
+        self.keys.finish_places(&mut arrays);
         arrays.push(Arc::new(self.divisor.finish()));
         arrays.push(Arc::new(self.cell_slots.finish()));
         arrays.push(Arc::new(self.counts.finish()));
@@ -158,7 +161,7 @@ impl RollupWriter {
         if self.file.has_unwritten() {
             self.write_columns()?;
         }
-        self.file.finish()
+        Ok(self.file.finish(self.keys.into_keys())?.0)
     }
 }
 

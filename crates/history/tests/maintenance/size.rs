@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hesper_history::encode;
+use hesper_history::encode::{self, Row};
 use hesper_history::synced_local::SyncedLocal;
 use hesper_history::{Loader, Policy};
-use hesper_hot::store::FlushRow;
 use hesper_model::series::put_sort_key;
-use hesper_model::{BLOCK_SLOTS, Block, DataSource, SeriesId, Slot, TagQuery, Window};
+use hesper_model::{BLOCK_SLOTS, Block, Slot, TagQuery, Window};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use crate::contents;
@@ -19,7 +18,7 @@ use crate::place::{DAY_SLOTS, HOUR_MILLIS, Place, STEP};
 const SERIES: usize = 20_000;
 
 /// The rows of windows 0 … `windows`, in the order of files.
-fn rows(windows: usize) -> Vec<FlushRow> {
+fn rows(windows: usize) -> Vec<Row> {
     let mut order: Vec<usize> = (0..SERIES).collect();
     order.sort_by_cached_key(|i| {
         let mut key = Vec::new();
@@ -30,10 +29,8 @@ fn rows(windows: usize) -> Vec<FlushRow> {
     for i in order {
         let tags = tags(i);
         for window in 0..windows {
-            rows.push(FlushRow {
-                id: SeriesId::of(&tags),
+            rows.push(Row {
                 tags: tags.clone(),
-                source: DataSource::Rate,
                 window: Window(472_222 + window as i64),
                 block: Block(std::array::from_fn(|p| value(i, window * BLOCK_SLOTS + p))),
             });

@@ -38,8 +38,16 @@ impl Default for LogOptions {
     }
 }
 
-/// A buffer that has grown beyond this is given back.
-const MAX_SPARE_BYTES: usize = 4 << 20;
+/// A buffer that has grown beyond this is given back …
+const MAX_SPARE_BYTES: usize = 16 << 20;
+
+/// … and one of more than this when but a quarter of it was needed: so that what a burst took does not stay.
+const MIN_SPARE_BYTES: usize = 64 << 10;
+
+/// True when a buffer that was written is worth being kept for its room.
+const fn is_worth_keeping(capacity: usize, written: usize) -> bool {
+    capacity <= MIN_SPARE_BYTES || (capacity <= MAX_SPARE_BYTES && capacity / 4 <= written)
+}
 
 /// How far the log is durable.
 #[derive(Clone, Debug)]
@@ -138,7 +146,7 @@ impl Log {
             self.stats.refused.fetch_add(1, Ordering::Relaxed);
             return Err(HotError::Busy {
                 what: Full::Log,
-                limit_bytes: self.options.buffer_bytes,
+                limit: self.options.buffer_bytes,
             });
         }
         Ok(())
@@ -236,7 +244,7 @@ impl Log {
                 .fetch_add(bytes.len() as u64, Ordering::Relaxed);
             self.stats.commit_nanos.fetch_add(nanos, Ordering::Relaxed);
         }
-        if bytes.capacity() <= MAX_SPARE_BYTES {
+        if is_worth_keeping(bytes.capacity(), bytes.len()) {
             open.spare = bytes;
             open.spare.clear();
         }
@@ -366,5 +374,19 @@ fn create_segment(directory: &dyn Directory, base: Lsn) -> Result<Box<dyn WriteF
 fn poisoned(reason: &Arc<str>) -> HotError {
     HotError::Poisoned {
         reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_buffer_is_kept_while_it_is_needed() {
+        let [kilobyte, megabyte] = [1 << 10, 1 << 20];
+        assert!(is_worth_keeping(60 * kilobyte, 0));
+        assert!(is_worth_keeping(8 * megabyte, 2 * megabyte));
+        assert!(!is_worth_keeping(8 * megabyte, megabyte));
+        assert!(!is_worth_keeping(17 * megabyte, 17 * megabyte));
     }
 }

@@ -3,15 +3,13 @@
 //! The caller drives it: [`HotStore::due`] says which windows to seal, [`HotStore::seal`] seals them for a flush, and after the manifest has
 //! committed the flush, [`HotStore::flushed`], [`HotStore::evict`] and [`HotStore::checkpoint`] let go of what is no longer needed.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::Relaxed;
 
-use hesper_model::series::put_sort_key;
-use hesper_model::{Block, DataSource, SeriesId, Tags, Timestamp, Window};
+use hesper_model::{Timestamp, Window};
 
 use super::HotStore;
+use super::flush::{MergedOrder, PendingFlush};
 use crate::HotError;
 use crate::checkpoint::CheckpointWriter;
 use crate::log::record::{self, Kind};
@@ -19,7 +17,6 @@ use crate::log::{Lsn, segment};
 use crate::series_table::SeriesRef;
 use crate::symbols::Renumbering;
 use crate::window::FlushId;
-use crate::window::sealed::{SealedBlocks, SeriesOrder};
 
 /// A window is sealed when its successor has this many filled slots …
 const SUCCESSOR_SLOTS: u32 = 2;
@@ -35,74 +32,6 @@ const KEPT_WINDOWS: usize = 2;
 
 /// Symbols are renumbered when as many series as there are were let go, but not for fewer than this.
 const MIN_GONE: usize = 10_000;
-
-/// Windows that are sealed for one manifest commit.
-pub struct PendingFlush {
-    /// The flush.
-    pub id: FlushId,
-    /// Its windows.
-    pub windows: BTreeSet<Window>,
-    parts: Vec<FlushPart>,
-}
-
-struct FlushPart {
-    shard: u32,
-    window: Window,
-    blocks: Arc<SealedBlocks>,
-}
-
-/// The next series of a part that is merged with others.
-struct MergeHead<'a> {
-    /// What it is sorted by.
-    key: Vec<u8>,
-    part: &'a FlushPart,
-    /// The place of the part among those that are merged.
-    number: u16,
-    place: usize,
-}
-
-/// In which order the series of parts were merged.
-pub(super) struct MergedOrder {
-    /// By part: its shard, and its series.
-    orders: Vec<(u32, Arc<SeriesOrder>)>,
-    /// The part of each series.
-    parts: Arc<[u16]>,
-}
-
-impl PartialEq for MergeHead<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for MergeHead<'_> {}
-
-impl PartialOrd for MergeHead<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for MergeHead<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (&self.key, self.part.shard).cmp(&(&other.key, other.part.shard))
-    }
-}
-
-/// A row for history: one series' block of a window.
-#[derive(Clone, Debug)]
-pub struct FlushRow {
-    /// The series.
-    pub id: SeriesId,
-    /// Its tags.
-    pub tags: Tags,
-    /// How its values are consolidated.
-    pub source: DataSource,
-    /// The window.
-    pub window: Window,
-    /// The values.
-    pub block: Block,
-}
 
 /// What is held in memory. Bytes are those asked of the allocator; the index's are reckoned from what it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -183,7 +112,7 @@ impl HotStore {
             shard.read().add_memory(&mut stats);
         }
         let merged = self.merged.lock();
-        stats.order_bytes += merged.as_ref().map_or(0, |m| size_of_val(&*m.parts));
+        stats.order_bytes += merged.as_ref().map_or(0, MergedOrder::size_bytes);
         stats
     }
 
@@ -249,11 +178,7 @@ impl HotStore {
     pub fn seal(&self, windows: &BTreeSet<Window>) -> Result<Option<PendingFlush>, HotError> {
         let _one = self.maintenance.lock();
         let id = FlushId(self.next_flush.fetch_add(1, Relaxed));
-        let mut flush = PendingFlush {
-            id,
-            windows: BTreeSet::new(),
-            parts: Vec::new(),
-        };
+        let mut flush = PendingFlush::new(id);
         let mut framed = Vec::new();
         for number in 0..self.options.shards {
             for window in windows {
@@ -270,147 +195,11 @@ impl HotStore {
                 let part = &shard.windows[window];
                 let sealed = part.unflushed.iter().find(|(flush, _)| *flush == id);
                 if let Some((_, blocks)) = sealed {
-                    flush.windows.insert(*window);
-                    flush.parts.push(FlushPart {
-                        shard: number,
-                        window: *window,
-                        blocks: blocks.clone(),
-                    });
+                    flush.add(number, *window, blocks.clone());
                 }
             }
         }
-        Ok((!flush.parts.is_empty()).then_some(flush))
-    }
-
-    /// The flushes that were sealed but are not known to be in history: those to be tried again after a failure.
-    pub fn unflushed(&self) -> Vec<PendingFlush> {
-        let mut flushes: BTreeMap<FlushId, PendingFlush> = BTreeMap::new();
-        for (number, shard) in self.shards.iter().enumerate() {
-            for (window, part) in &shard.read().windows {
-                for (id, blocks) in &part.unflushed {
-                    let flush = flushes.entry(*id).or_insert_with(|| PendingFlush {
-                        id: *id,
-                        windows: BTreeSet::new(),
-                        parts: Vec::new(),
-                    });
-                    flush.windows.insert(*window);
-                    flush.parts.push(FlushPart {
-                        shard: number as u32,
-                        window: *window,
-                        blocks: blocks.clone(),
-                    });
-                }
-            }
-        }
-        flushes.into_values().collect()
-    }
-
-    /// The keys of the tags of the rows that a flush has of a window.
-    pub fn flush_keys(&self, flush: &PendingFlush, window: Window) -> BTreeSet<Arc<str>> {
-        let mut keys = BTreeSet::new();
-        for part in flush.parts.iter().filter(|part| part.window == window) {
-            let shard = self.shards[part.shard as usize].read();
-            let symbols = self.symbols.read();
-            let of_part = shard.table.all_keys(part.blocks.order().sorted());
-            keys.extend(of_part.into_iter().map(|key| symbols.text(key).clone()));
-        }
-        keys
-    }
-
-    /// Hands the rows that a flush has of a window to `row`, sorted by (name, tags).
-    ///
-    /// # Errors
-    /// Whatever `row` fails with.
-    pub fn flush_rows<E>(
-        &self,
-        flush: &PendingFlush,
-        window: Window,
-        mut row: impl FnMut(FlushRow) -> Result<(), E>,
-    ) -> Result<(), E> {
-        // Each shard's blocks lie in the order: what is left is to merge them.
-        let parts = flush.parts.iter().filter(|part| part.window == window);
-        let parts: Vec<_> = parts.collect();
-        let merged = self.merged(&parts);
-        let mut places = vec![0; parts.len()];
-        for number in merged.iter().copied().map(usize::from) {
-            let (part, place) = (parts[number], places[number]);
-            places[number] += 1;
-            let series = part.blocks.order().refs()[place];
-            let (id, tags, source) = {
-                let shard = self.shards[part.shard as usize].read();
-                let table = &shard.table;
-                let tags = table.tags(&self.symbols.read(), series);
-                (table.id(series), tags, table.source(series))
-            };
-            row(FlushRow {
-                id,
-                tags,
-                source,
-                window,
-                block: self.codec.decode(&part.blocks.encoded(place as u32)),
-            })?;
-        }
-        Ok(())
-    }
-
-    /// In which order the series of parts are merged: the part of each. Windows mostly have the series of the one before, whose order is then
-    /// used again.
-    fn merged(&self, parts: &[&FlushPart]) -> Arc<[u16]> {
-        let orders = parts.iter().map(|p| (p.shard, p.blocks.order()));
-        let mut last = self.merged.lock();
-        let is_same = |last: &MergedOrder| {
-            let known = last.orders.iter().map(|(shard, order)| (*shard, order));
-            orders.len() == known.len()
-                && orders
-                    .clone()
-                    .zip(known)
-                    .all(|((s, o), (shard, order))| s == shard && Arc::ptr_eq(o, order))
-        };
-        if let Some(last) = last.as_ref().filter(|last| is_same(last)) {
-            return last.parts.clone();
-        }
-        let merging = parts.iter().zip(0..);
-        let mut heads: BinaryHeap<_> = merging
-            .filter_map(|(part, number)| self.head(part, number, 0, Vec::new()).map(Reverse))
-            .collect();
-        let mut merged = Vec::with_capacity(parts.iter().map(|p| p.blocks.len()).sum());
-        while let Some(Reverse(head)) = heads.pop() {
-            merged.push(head.number);
-            heads.extend(
-                self.head(head.part, head.number, head.place + 1, head.key)
-                    .map(Reverse),
-            );
-        }
-        let merged: Arc<[u16]> = merged.into();
-        *last = Some(MergedOrder {
-            orders: orders
-                .map(|(shard, order)| (shard, order.clone()))
-                .collect(),
-            parts: merged.clone(),
-        });
-        merged
-    }
-
-    /// A part's series at a place of its order, to be merged with those of other parts; `None` at the end.
-    fn head<'a>(
-        &self,
-        part: &'a FlushPart,
-        number: u16,
-        place: usize,
-        mut key: Vec<u8>,
-    ) -> Option<MergeHead<'a>> {
-        let series = part.blocks.order().refs().get(place)?;
-        key.clear();
-        let shard = self.shards[part.shard as usize].read();
-        let symbols = self.symbols.read();
-        let pairs = shard.table.text_pairs(&symbols, *series);
-        put_sort_key(pairs.map(|(k, v)| (&**k, &**v)), &mut key);
-        Some(MergeHead {
-            key,
-            part,
-            number,
-            place,
-        })
+        Ok((!flush.is_empty()).then_some(flush))
     }
 
     /// Notes that a flush is committed to history.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use hesper_model::{Slot, TagQuery, Tags, Timestamp};
 
@@ -115,6 +116,21 @@ fn a_full_memory_refuses_new_series_then_batches_and_takes_them_again() {
         crowd.maintain(slot);
         crowd.publish(&handles[..10], slot).expect("room again");
     }
+}
+
+#[test]
+fn batches_are_held_back_while_windows_wait_but_not_for_ever() {
+    let crowd = Crowd::new(usize::MAX);
+    let handles: Vec<_> = (0..10).map(|i| crowd.resolve(i).expect("room")).collect();
+    crowd.store.hold_back(8, Duration::from_secs(600));
+    let error = crowd.publish(&handles, 1).expect_err("held back");
+    assert!(matches!(error, HotError::Busy { .. }), "{error}");
+    assert!(error.to_string().contains("8 windows"), "{error}");
+    assert_eq!(crowd.store.stats().held_back.load(Relaxed), 1);
+    crowd.store.let_on();
+    crowd.publish(&handles, 1).expect("let on");
+    crowd.store.hold_back(8, Duration::ZERO);
+    crowd.publish(&handles, 2).expect("its time is over");
 }
 
 #[test]

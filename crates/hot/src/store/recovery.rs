@@ -91,6 +91,7 @@ impl HotStore {
             forgetting: RwLock::new(()),
             maintenance: Mutex::new(()),
             merged: Mutex::default(),
+            hold_back: super::hold_back::HoldBack::default(),
             stats: StoreStats::default(),
             listener: RwLock::default(),
             options,

@@ -53,14 +53,20 @@ impl FakeHistory {
     pub(super) fn commit(&mut self, store: &HotStore, flush: &PendingFlush) {
         for window in &flush.windows {
             let mut last = Vec::new();
-            let done: Result<(), ()> = store.flush_rows(flush, *window, |row| {
-                assert_eq!((row.window, row.id), (*window, SeriesId::of(&row.tags)));
+            let rows = store.flush_rows(flush, *window);
+            if rows.order().is_some() {
+                assert_eq!(rows.order(), store.flush_rows(flush, *window).order());
+            }
+            let done: Result<(), ()> = rows.each(|row| {
+                assert_eq!(row.window, *window);
+                let tags = row.tags();
                 let mut key = Vec::new();
-                put_sort_key(row.tags.iter(), &mut key);
+                put_sort_key(tags.iter(), &mut key);
                 assert!(last < key, "rows are sorted, each series once");
                 last = key;
-                let block = self.rows.entry((row.window, row.id));
-                block.or_insert(Block::EMPTY).overwrite_with(&row.block);
+                let block = self.rows.entry((row.window, SeriesId::of(&tags)));
+                let values = store.codec().decode(&row.block);
+                block.or_insert(Block::EMPTY).overwrite_with(&values);
                 Ok(())
             });
             done.expect("nothing to fail");

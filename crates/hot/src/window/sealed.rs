@@ -229,6 +229,13 @@ impl SealedBlocks {
         block
     }
 
+    /// The bytes of the encoded block at a place.
+    pub fn bytes(&self, place: u32) -> &[u8] {
+        let bytes = &self.arena[self.offsets.get(place)..];
+        let (_, length) = EncodedBlock::read(bytes).expect("the arena holds what the codec wrote");
+        &bytes[..length]
+    }
+
     /// The values of a series; `None` when it has no block here.
     pub fn block(&self, series: SeriesRef, codec: &Codec) -> Option<Block> {
         let place = self.order.place(series)?;
@@ -277,6 +284,9 @@ mod tests {
         for s in (0..500).map(SeriesRef) {
             let held = blocks.block(s, &codec).expect("encoded");
             assert!(held.same_data(&block(s)), "{s:?}");
+            let mut alone = Vec::new();
+            codec.encode(&block(s), &mut alone);
+            assert_eq!(blocks.bytes(s.0), alone);
         }
         assert!(blocks.block(SeriesRef(500), &codec).is_none());
         // Doubles in the worst form, and what it takes to find them.

@@ -21,6 +21,12 @@ impl Definitions {
         self.ends.push(self.packed.len());
     }
 
+    /// Gives back the room for more definitions.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.packed.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
     /// A definition.
     ///
     /// # Panics
@@ -46,8 +52,11 @@ mod tests {
         let all = [vec![0, 1, 127, 128], vec![], vec![u32::MAX, 300], vec![5]];
         let mut definitions = Definitions::default();
         all.iter().for_each(|symbols| definitions.push(symbols));
-        for (number, symbols) in all.iter().enumerate() {
-            assert_eq!(definitions.get(number), *symbols);
+        for _ in 0..2 {
+            for (number, symbols) in all.iter().enumerate() {
+                assert_eq!(definitions.get(number), *symbols);
+            }
+            definitions.shrink_to_fit();
         }
     }
 }
