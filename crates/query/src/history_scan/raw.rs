@@ -80,6 +80,10 @@ impl HistoryScan<'_> {
         let range = part.segment.range;
         let mut refused = None;
         let read = self.history.values_of(rows, |row, values| {
+            // Of which all data were deleted: it does not decide what its group is.
+            if values.iter().all(|v| v.is_nan()) {
+                return;
+            }
             let group = match groups.group(row, &mut found.groups) {
                 Ok(Some(group)) => group,
                 Ok(None) => return,

@@ -59,6 +59,7 @@ async fn apply(node: &mut Node, data: &mut Data, change: &Change) {
 }
 
 async fn check(node: &Node, data: &Data) {
+    let none = std::collections::BTreeSet::new();
     let ranges = [
         range(0, 300, 1),
         range(7, 100, 1),
@@ -70,7 +71,7 @@ async fn check(node: &Node, data: &Data) {
         for aggregate in AGGREGATES {
             for consolidation in CONSOLIDATIONS {
                 for keys in GROUPINGS {
-                    check_one(node, data, aggregate, consolidation, keys, ctx).await;
+                    check_one(node, data, &none, aggregate, consolidation, keys, ctx).await;
                 }
             }
         }

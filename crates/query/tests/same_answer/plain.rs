@@ -37,8 +37,14 @@ fn is_gauge(series: usize) -> bool {
     tags(series).get("atlas.dstype") == Some("gauge")
 }
 
-/// How a group may be averaged: as its first series is. Which one that is depends on whose data is looked at, at the least all that have some in the range.
-fn kinds(data: &Data, members: &[usize], slots: &std::ops::RangeInclusive<i64>) -> BTreeSet<bool> {
+/// How a group may be averaged: as its first series is. Which one that is depends on whose data is looked at, at the least all that have some in the range;
+/// memory still knows series whose data are `gone`.
+fn kinds(
+    data: &Data,
+    members: &[usize],
+    gone: &[usize],
+    slots: &std::ops::RangeInclusive<i64>,
+) -> BTreeSet<bool> {
     let item = |s: &usize| ItemId::of(&tags(*s));
     let in_range = |s: &&usize| {
         let (from, to) = ((**s, *slots.start()), (**s, *slots.end()));
@@ -46,13 +52,14 @@ fn kinds(data: &Data, members: &[usize], slots: &std::ops::RangeInclusive<i64>) 
     };
     let first = members.iter().filter(in_range).min_by_key(|s| item(s));
     let before = |s: &&usize| first.is_none_or(|first| item(s) <= item(first));
-    let before = members.iter().filter(before);
+    let before = members.iter().chain(gone).filter(before);
     before.map(|s| is_gauge(*s)).collect()
 }
 
 /// What a data expression should give: by group, a value for each cell, in one or two ways.
 fn expected(
     data: &Data,
+    gone: &BTreeSet<usize>,
     matches: impl Fn(&Tags) -> bool,
     aggregate: &str,
     consolidation: &str,
@@ -60,15 +67,19 @@ fn expected(
     ctx: &EvalContext,
 ) -> BTreeMap<Vec<String>, Vec<Vec<f64>>> {
     let m = ctx.step.millis() / BASE.millis();
-    let mut groups: BTreeMap<Vec<String>, Vec<usize>> = BTreeMap::new();
-    let series: BTreeSet<usize> = data.keys().map(|(s, _)| *s).collect();
-    for s in series {
-        let tags = tags(s);
-        let key: Option<Vec<String>> = keys.iter().map(|k| Some(tags.get(k)?.to_owned())).collect();
-        if let (true, Some(key)) = (matches(&tags), key) {
-            groups.entry(key).or_default().push(s);
+    let grouped = |series: &BTreeSet<usize>| {
+        let mut groups: BTreeMap<Vec<String>, Vec<usize>> = BTreeMap::new();
+        for s in series {
+            let tags = tags(*s);
+            let key = keys.iter().map(|k| Some(tags.get(k)?.to_owned()));
+            if let (true, Some(key)) = (matches(&tags), key.collect()) {
+                groups.entry(key).or_default().push(*s);
+            }
         }
-    }
+        groups
+    };
+    let groups = grouped(&data.keys().map(|(s, _)| *s).collect());
+    let gone = grouped(gone);
     let cell = |members: &[usize], gauge: bool, time: Timestamp| {
         let last = time.millis() / BASE.millis();
         let mut slots = BTreeSet::new();
@@ -104,7 +115,8 @@ fn expected(
     groups
         .into_iter()
         .map(|(key, members)| {
-            let kinds = kinds(data, &members, &asked);
+            let gone = gone.get(&key).map_or(&[][..], Vec::as_slice);
+            let kinds = kinds(data, &members, gone, &asked);
             let ways = kinds.into_iter().map(|gauge| {
                 let cells = times.iter().map(|t| cell(&members, gauge, *t));
                 cells.collect::<Vec<_>>()
@@ -119,10 +131,12 @@ fn close(a: f64, b: f64) -> bool {
     (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 + 1e-9 * a.abs().max(b.abs())
 }
 
-/// Asks for an aggregate, and holds the answer to the plain computation.
+/// Asks for an aggregate, and holds the answer to the plain computation. Of series that are `gone` data were deleted.
+#[allow(clippy::too_many_arguments, reason = "one way of asking")]
 pub async fn check_one(
     node: &Node,
     data: &Data,
+    gone: &BTreeSet<usize>,
     aggregate: &str,
     consolidation: &str,
     keys: &[&str],
@@ -136,7 +150,7 @@ pub async fn check_one(
     );
     let got = node.ask(&asked, ctx).await;
     let matches = |t: &Tags| t.get("node") != Some("i-07");
-    let want = expected(data, matches, aggregate, consolidation, keys, ctx);
+    let want = expected(data, gone, matches, aggregate, consolidation, keys, ctx);
     let got: BTreeMap<Vec<String>, Vec<f64>> = got
         .iter()
         .filter(|s| s.tags.name() != Some("NO_DATA"))
