@@ -22,6 +22,12 @@ pub(crate) fn graph(exprs: &[StyleExpr]) -> Result<Graph, StackError> {
     })
 }
 
+/// True when an expression gives a line at least.
+pub(crate) fn has_lines(style: &StyleExpr) -> bool {
+    let result = evaluate(&style.expr, &CTX, &found_for(style));
+    result.is_ok_and(|result| !result.series.is_empty())
+}
+
 /// Three groups, named as percentile buckets are and with a gap, or a single one.
 fn found_for(style: &StyleExpr) -> HashMap<DataExpr, Vec<TimeSeries>> {
     let found = style.expr.data_exprs().into_iter().map(|expr| {
