@@ -186,7 +186,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Number of groups.
-    pub fn len(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.groups.len()
     }
 

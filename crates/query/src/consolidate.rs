@@ -31,7 +31,7 @@ pub fn data_groups(
     let columns = columns.collect::<Result<Vec<_>>>()?;
     let Some(regroup) = &plan.regroup else {
         let of_batch = |columns: &Columns<'_>| {
-            all_groups(columns.len(), layout, |row| {
+            all_groups(columns.rows(), layout, |row| {
                 let gauge = columns.lowest(row).is_gauge();
                 let (values, presence) = (columns.values(row), columns.presence(row));
                 DataGroup {
@@ -91,7 +91,7 @@ fn regrouped(
     let neutral = neutral(regroup.op);
     let rows = batches
         .iter()
-        .flat_map(|b| (0..b.len()).map(move |row| (b, row)));
+        .flat_map(|b| (0..b.rows()).map(move |row| (b, row)));
     for (columns, row) in rows {
         let series = columns.key(row);
         let value = |key: &str| {
