@@ -5,31 +5,19 @@ use std::path::PathBuf;
 
 use crate::error::CommandError;
 use crate::fetch::{self, DEFAULT_SERVER};
+use crate::range_args::RangeArgs;
 
 /// The flags of `graph`.
 #[derive(clap::Args)]
+#[command(
+    mut_arg("start", |start| start.default_value("e-3h")),
+    mut_arg("step", |step| step.help("The least distance between datapoints; chosen by the range and the width when absent"))
+)]
 pub struct GraphArgs {
     /// An expression in the stack language
     expression: String,
-    /// The start: a time, or relative to the end (e-1h) or to now
-    #[arg(
-        long,
-        default_value = "e-3h",
-        value_name = "TIME",
-        allow_hyphen_values = true
-    )]
-    start: String,
-    /// The end
-    #[arg(
-        long,
-        default_value = "now",
-        value_name = "TIME",
-        allow_hyphen_values = true
-    )]
-    end: String,
-    /// The least distance between datapoints; chosen by the range and the width when absent
-    #[arg(long, value_name = "DURATION")]
-    step: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
     /// How to draw it
     #[arg(long, value_enum, default_value_t = Format::Ascii)]
     format: Format,
@@ -96,17 +84,15 @@ pub async fn graph(args: GraphArgs) -> Result<(), CommandError> {
         _ => ("w", "h"),
     };
     let color = if to_terminal { "1" } else { "0" };
-    let mut params = vec![
+    let mut params = args.range.params();
+    params.extend([
         ("q", args.expression.as_str()),
-        ("s", &args.start),
-        ("e", &args.end),
         ("tz", &args.tz),
         ("theme", &args.theme),
         ("format", args.format.name()),
         ("color", color),
-    ];
+    ]);
     let optional = [
-        ("step", args.step.as_deref()),
         (width_name, width.as_deref()),
         (height_name, height.as_deref()),
     ];
