@@ -193,11 +193,26 @@ pub(crate) async fn open_values(
     rows: &RoaringBitmap,
 ) -> Result<RowReader, HistoryError> {
     let columns = &VALUE_COLUMNS;
-    contained(
-        file,
-        RowReader::open(objects, file, &index.metadata, rows, columns),
-    )
-    .await
+    let opening = RowReader::open(objects, file, &index.metadata, rows, columns);
+    contained(file, opening).await
+}
+
+/// Hands the row groups that a reader has rows of to `take`, one after another.
+///
+/// # Errors
+/// When the file cannot be read, or `take` says what is wrong with a row group.
+pub(crate) async fn each_group(
+    file: &DataFile,
+    mut reader: RowReader,
+    mut take: impl FnMut(&RowGroup) -> Result<(), String>,
+) -> Result<(), HistoryError> {
+    let reading = async {
+        while let Some(group) = reader.next().await? {
+            take(&group).map_err(|e| HistoryError::file(&file.path, e))?;
+        }
+        Ok(())
+    };
+    contained(file, reading).await
 }
 
 /// Reads the values of rows and hands each row's to `row`, in the order of the rows. NaN is no data; so is what the index hides.
@@ -207,18 +222,12 @@ pub(crate) async fn open_values(
 pub(crate) async fn read_values(
     file: &DataFile,
     index: &FileIndex,
-    mut reader: RowReader,
+    reader: RowReader,
     mut row: impl FnMut(u32, &[f64]),
 ) -> Result<(), HistoryError> {
-    let reading = async {
-        let mut values = Vec::new();
-        while let Some(group) = reader.next().await? {
-            group_values(index, &group, &mut values, &mut row)
-                .map_err(|e| HistoryError::file(&file.path, e))?;
-        }
-        Ok(())
-    };
-    contained(file, reading).await
+    let mut values = Vec::new();
+    let take = |group: &RowGroup| group_values(index, group, &mut values, &mut row);
+    each_group(file, reader, take).await
 }
 
 fn group_values(

@@ -28,6 +28,7 @@ use crate::objects::{Created, Objects, Retry};
 use crate::page_cache::PageCache;
 use crate::read::OpenRows;
 use crate::rollup::{self, CellValues, RollupCells};
+use crate::rows::RowReader;
 use crate::{HistoryError, read};
 
 /// The tenant of all data for now.
@@ -308,14 +309,12 @@ impl History {
             None => Cow::Borrowed(&file.path),
             Some(newest) => Cow::Owned(format!("{} without {newest}", file.path)),
         };
-        self.indexes
-            .get_or_insert_async(&*key, async {
-                let mut index = read::read_index(&self.objects, file).await?;
-                index.hide(file, &deletions);
-                Ok(Arc::new(index))
-            })
-            .await
-            .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
+        let index = self.indexes.get_or_insert_async(&*key, async {
+            let mut index = read::read_index(&self.objects, file).await?;
+            index.hide(file, &deletions);
+            Ok(Arc::new(index))
+        });
+        self.noted(index.await)
     }
 
     /// The tag keys that a file has, `name` excepted, also those of rows that were deleted. Nothing is kept of what is read.
@@ -323,9 +322,7 @@ impl History {
     /// # Errors
     /// When the file cannot be read.
     pub async fn keys(&self, file: &DataFile) -> Result<Vec<Arc<str>>, HistoryError> {
-        read::read_keys(&self.objects, file)
-            .await
-            .inspect_err(|_| _ = self.stats.files_failed.fetch_add(1, Ordering::Relaxed))
+        self.noted(read::read_keys(&self.objects, file).await)
     }
 
     /// The deletions that hide something of a file.
@@ -349,15 +346,7 @@ impl History {
         rows: &RoaringBitmap,
     ) -> Result<OpenRows, HistoryError> {
         let reader = read::open_values(&self.kept, file, &index, rows).await;
-        let (file, reader) = (file.clone(), self.noted(reader)?);
-        self.stats
-            .rows_read
-            .fetch_add(rows.len(), Ordering::Relaxed);
-        Ok(OpenRows {
-            file,
-            index,
-            reader,
-        })
+        self.opened(file, index, rows, reader)
     }
 
     /// Reads the values of rows and hands each row's to `row`, in the order of the rows. NaN is no data; so is what was deleted.
@@ -383,16 +372,13 @@ impl History {
     /// As [`Self::values_of`].
     pub async fn read_values(
         &self,
-        file: &DataFile,
-        index: &FileIndex,
+        file: &Arc<DataFile>,
+        index: &Arc<FileIndex>,
         rows: &RoaringBitmap,
         row: impl FnMut(u32, &[f64]),
     ) -> Result<(), HistoryError> {
-        self.stats
-            .rows_read
-            .fetch_add(rows.len(), Ordering::Relaxed);
-        let reader = read::open_values(&self.kept, file, index, rows).await;
-        self.noted(read::read_values(file, index, self.noted(reader)?, row).await)
+        let opened = self.open_values(file, index.clone(), rows).await?;
+        self.values_of(opened, row).await
     }
 
     /// Fetches the first of the rows of a file of a roll-up, to be read by [`Self::cells_of`].
@@ -407,15 +393,7 @@ impl History {
         values: CellValues,
     ) -> Result<OpenRows, HistoryError> {
         let reader = rollup::open_rollup(&self.kept, file, &index, rows, values).await;
-        let (file, reader) = (file.clone(), self.noted(reader)?);
-        self.stats
-            .rows_read
-            .fetch_add(rows.len(), Ordering::Relaxed);
-        Ok(OpenRows {
-            file,
-            index,
-            reader,
-        })
+        self.opened(file, index, rows, reader)
     }
 
     /// Reads rows of a roll-up and hands each row's cells to `row`, in the order of the rows. Cells of which anything was deleted are empty.
@@ -443,18 +421,32 @@ impl History {
     /// As [`Self::cells_of`].
     pub async fn read_rollup(
         &self,
-        file: &DataFile,
-        index: &FileIndex,
+        file: &Arc<DataFile>,
+        index: &Arc<FileIndex>,
         rows: &RoaringBitmap,
         values: CellValues,
         row: impl FnMut(u32, &RollupCells),
     ) -> Result<(), HistoryError> {
-        self.stats
-            .rows_read
-            .fetch_add(rows.len(), Ordering::Relaxed);
-        let reader = rollup::open_rollup(&self.kept, file, index, rows, values).await;
+        let opened = self.open_rollup(file, index.clone(), rows, values).await?;
+        self.cells_of(opened, values, row).await
+    }
+
+    /// Rows of a file with their reader; they are counted when it has fetched the first of them.
+    fn opened(
+        &self,
+        file: &Arc<DataFile>,
+        index: Arc<FileIndex>,
+        rows: &RoaringBitmap,
+        reader: Result<RowReader, HistoryError>,
+    ) -> Result<OpenRows, HistoryError> {
         let reader = self.noted(reader)?;
-        self.noted(rollup::read_rollup(file, index, reader, values, row).await)
+        let read = &self.stats.rows_read;
+        read.fetch_add(rows.len(), Ordering::Relaxed);
+        Ok(OpenRows {
+            file: file.clone(),
+            index,
+            reader,
+        })
     }
 
     /// Counts a file that could not be read.

@@ -15,7 +15,7 @@ use super::{CELL_SLOTS, COUNTS, MAXS, MINS, PRESENCE, RollupCells, SUMS};
 use crate::file_index::{BadColumn, FileIndex};
 use crate::layout;
 use crate::objects::Objects;
-use crate::read::{Elements, contained, list, primitive};
+use crate::read::{Elements, contained, each_group, list, primitive};
 use crate::rows::{Flat, List, Lists, RowGroup, RowReader, in_column};
 use crate::{DataFile, HistoryError};
 
@@ -70,11 +70,8 @@ pub(crate) async fn open_rollup(
     values: CellValues,
 ) -> Result<RowReader, HistoryError> {
     let columns = rollup_columns(values);
-    contained(
-        file,
-        RowReader::open(objects, file, &index.metadata, rows, &columns),
-    )
-    .await
+    let opening = RowReader::open(objects, file, &index.metadata, rows, &columns);
+    contained(file, opening).await
 }
 
 /// Reads rows of a file of a roll-up and hands each row's cells to `row`, in the order of the rows. Cells that the index hides are empty.
@@ -84,19 +81,13 @@ pub(crate) async fn open_rollup(
 pub(crate) async fn read_rollup(
     file: &DataFile,
     index: &FileIndex,
-    mut reader: RowReader,
+    reader: RowReader,
     values: CellValues,
     mut row: impl FnMut(u32, &RollupCells),
 ) -> Result<(), HistoryError> {
-    let reading = async {
-        let mut cells = RollupCells::default();
-        while let Some(group) = reader.next().await? {
-            group_cells(index, &group, values, &mut cells, &mut row)
-                .map_err(|e| HistoryError::file(&file.path, e))?;
-        }
-        Ok(())
-    };
-    contained(file, reading).await
+    let mut cells = RollupCells::default();
+    let take = |group: &RowGroup| group_cells(index, group, values, &mut cells, &mut row);
+    each_group(file, reader, take).await
 }
 
 fn group_cells(
