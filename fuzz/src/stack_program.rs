@@ -34,8 +34,8 @@ pub fn run(bytes: &[u8]) {
     let graph = exprs.as_deref().map(evaluation::graph);
     let graph = graph.and_then(explained);
     // Settings of an expression that has no lines are not looked at.
-    let shown = exprs.iter().flatten().all(evaluation::has_lines);
-    check_tree(program, exprs.is_some(), graph.is_some() && shown);
+    let shown = graph.is_some() && exprs.iter().flatten().all(evaluation::has_lines);
+    check_tree(program, exprs.is_some(), shown);
     exprs.iter().flatten().for_each(check_printed);
 }
 

@@ -372,7 +372,7 @@ mod tests {
 
     use super::*;
 
-    const PREFIX: Prefix = Prefix {
+    pub(super) const PREFIX: Prefix = Prefix {
         tenant: DEFAULT_TENANT,
         step_millis: 60_000,
         shard: 7,

@@ -96,16 +96,6 @@ impl FlushRow<'_> {
 }
 
 impl FlushRows<'_> {
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.merged.len()
-    }
-
-    /// True when there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.merged.is_empty()
-    }
-
     /// Which series they are of; `None` when they are few beside what is flushed most, so that nobody is to remember them.
     pub fn order(&self) -> Option<FlushOrder> {
         self.remembered.then(|| FlushOrder(self.merged.clone()))

@@ -177,14 +177,9 @@ fn read_ordered(at: &mut &[u8], samples: &mut Samples) -> Result<(), RecordError
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DEFAULT_TENANT, read};
+    use super::super::read;
+    use super::super::tests::PREFIX;
     use super::*;
-
-    const PREFIX: Prefix = Prefix {
-        tenant: DEFAULT_TENANT,
-        step_millis: 60_000,
-        shard: 7,
-    };
 
     fn one_time(series: impl Iterator<Item = u32>) -> Samples {
         let series: Vec<_> = series.map(SeriesRef).collect();
