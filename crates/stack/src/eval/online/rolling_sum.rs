@@ -1,5 +1,8 @@
 //! The sum of the last values.
 
+use std::cell::Cell;
+use std::ops::Range;
+
 use hesper_model::aggregate::add_nan;
 use serde::{Deserialize, Serialize};
 
@@ -38,12 +41,12 @@ impl RollingSum {
     /// Takes the next values and puts in their place what `f` makes of the sum and the number of those in the window that are there.
     #[inline]
     pub(super) fn run_with(&mut self, values: &mut [f64], f: impl Fn(f64, usize) -> f64) {
-        let mut sum = self.sum;
+        let mut sum = Sum::of(self.sum);
         self.window.run(values, |ring, gone, v, present| {
-            sum = changed(sum, ring, gone, v, present);
-            f(sum, present)
+            sum = sum.changed(ring, gone, v, present);
+            f(sum.value, present)
         });
-        self.sum = sum;
+        self.sum = sum.value;
     }
 }
 
@@ -66,29 +69,55 @@ impl Machine for RollingSum {
     }
 }
 
-/// The sum after one value left the ring and another came.
-#[inline]
-fn changed(before: f64, ring: &[f64], gone: f64, v: f64, present: usize) -> f64 {
-    if present == 0 {
-        return 0.0;
+/// A sum and its exponent, which that of the next is compared with.
+#[derive(Clone, Copy)]
+struct Sum {
+    value: f64,
+    exponent: i32,
+}
+
+impl Sum {
+    fn of(value: f64) -> Self {
+        let exponent = match biased_exponent(value) {
+            // Of zero.
+            0 => BIAS,
+            exponent => exponent,
+        };
+        Self { value, exponent }
     }
-    let or_zero = |v: f64| if v.is_nan() { 0.0 } else { v };
-    let now = add_nan(before, or_zero(v) - or_zero(gone));
-    if (exponent(before) - exponent(now)).abs() < EXPONENT_MOVES {
-        now
-    } else {
-        sum(ring)
+
+    /// The sum after one value left the ring and another came.
+    #[inline]
+    fn changed(self, ring: &[Cell<f64>], gone: f64, v: f64, present: usize) -> Self {
+        if present == 0 {
+            return Self::of(0.0);
+        }
+        let or_zero = |v: f64| if v.is_nan() { 0.0 } else { v };
+        let change = or_zero(v) - or_zero(gone);
+        let value = self.value + change;
+        let exponent = biased_exponent(value);
+        let is_near = (self.exponent - exponent).abs() < EXPONENT_MOVES;
+        if is_near && NORMAL.contains(&exponent) {
+            return Self { value, exponent };
+        }
+        let now = Self::of(add_nan(self.value, change));
+        if (self.exponent - now.exponent).abs() < EXPONENT_MOVES {
+            now
+        } else {
+            Self::of(sum(ring))
+        }
     }
 }
 
-/// The exponent of a number to the base of two; 0 for zero.
+/// What the exponent of a double to the base of two is stored with.
+const BIAS: i32 = 1023;
+
+/// The stored exponents of numbers that are neither zero (or next to it) nor infinite nor NaN.
+const NORMAL: Range<i32> = 1..2047;
+
 #[inline]
-fn exponent(v: f64) -> i32 {
-    const BIAS: i32 = 1023;
-    match (v.to_bits() >> 52 & 0x7FF) as i32 {
-        0 => 0,
-        biased => biased - BIAS,
-    }
+fn biased_exponent(v: f64) -> i32 {
+    (v.to_bits() >> 52 & 0x7FF) as i32
 }
 
 #[cfg(test)]

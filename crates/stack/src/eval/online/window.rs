@@ -1,5 +1,7 @@
 //! The last values of a series.
 
+use std::cell::Cell;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::StackError;
@@ -62,7 +64,7 @@ impl Window {
     pub(super) fn run(
         &mut self,
         values: &mut [f64],
-        mut f: impl FnMut(&[f64], f64, f64, usize) -> f64,
+        mut f: impl FnMut(&[Cell<f64>], f64, f64, usize) -> f64,
     ) {
         // The ring grows before the loop, so that nothing but values changes within.
         let size = self.size;
@@ -70,18 +72,21 @@ impl Window {
         if self.values.len() < grown {
             self.values.resize(grown, f64::NAN);
         }
-        let ring = &mut self.values[..];
-        let (mut at, mut present) = (self.at, self.present);
-        for v in values {
-            let gone = std::mem::replace(&mut ring[at], *v);
-            at += 1;
-            if at == size {
-                at = 0;
+        let ring = Cell::from_mut(&mut self.values[..]).as_slice_of_cells();
+        let mut present = self.present;
+        let mut rest = values;
+        while !rest.is_empty() {
+            // As far as the ring goes before it begins again.
+            let (now, later) = rest.split_at_mut(rest.len().min(size - self.at));
+            for (v, place) in now.iter_mut().zip(&ring[self.at..]) {
+                let gone = place.replace(*v);
+                present = present + usize::from(!v.is_nan()) - usize::from(!gone.is_nan());
+                *v = f(ring, gone, *v, present);
             }
-            present = present + usize::from(!v.is_nan()) - usize::from(!gone.is_nan());
-            *v = f(ring, gone, *v, present);
+            self.at = (self.at + now.len()) % size;
+            rest = later;
         }
-        (self.at, self.present) = (at, present);
+        self.present = present;
     }
 
     /// Lets so many gaps pass that a window sees which has seen nothing.
@@ -94,8 +99,8 @@ impl Window {
 }
 
 /// The sum of the values that are there, in the order in which they lie in the ring; NaN if none is.
-pub(super) fn sum(ring: &[f64]) -> f64 {
-    let there = ring.iter().filter(|v| !v.is_nan()).copied();
+pub(super) fn sum(ring: &[Cell<f64>]) -> f64 {
+    let there = ring.iter().map(Cell::get).filter(|v| !v.is_nan());
     there.reduce(|a, b| a + b).unwrap_or(f64::NAN)
 }
 
@@ -157,7 +162,8 @@ mod tests {
         assert_eq!(pushed(&mut window, &[1.0]), ["NaN"]);
         assert_eq!(pushed(&mut window, &[f64::NAN, 3.0]), ["NaN", "1"]);
         assert_eq!(pushed(&mut window, &[4.0, 5.0]), ["NaN", "3"]);
-        assert_eq!((window.present(), sum(&window.values)), (2, 9.0));
+        let ring = Cell::from_mut(&mut window.values[..]).as_slice_of_cells();
+        assert_eq!((window.present, sum(ring)), (2, 9.0));
     }
 
     #[test]
