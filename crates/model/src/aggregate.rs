@@ -82,19 +82,28 @@ pub fn add_nan(a: f64, b: f64) -> f64 {
     }
 }
 
-/// The lower, where NaN is no data.
+/// The lower, where NaN is no data and −0 is lower than 0, as in Java: in whatever order values come, the same is left.
 pub fn min_nan(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b < a { b } else { a }
+    let is_lower = b < a || (b == a && b.is_sign_negative());
+    if a.is_nan() || is_lower { b } else { a }
 }
 
-/// The higher, where NaN is no data.
+/// The higher, where NaN is no data and 0 is higher than −0: see [`min_nan`].
 pub fn max_nan(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b > a { b } else { a }
+    let is_higher = b > a || (b == a && b.is_sign_positive());
+    if a.is_nan() || is_higher { b } else { a }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_zeros_the_sign_decides() {
+        for (a, b) in [(0.0, -0.0), (-0.0, 0.0)] {
+            assert!(min_nan(a, b).is_sign_negative() && max_nan(a, b).is_sign_positive());
+        }
+    }
 
     #[test]
     fn nan_is_no_data() {

@@ -29,7 +29,10 @@ fn rolled(values: &Contents, cell_slots: i64) -> BTreeMap<(Tags, i64), Cell> {
             |f: fn(f64, f64) -> f64| values.iter().map(|(_, v)| *v).reduce(f).expect("a value");
         let slots = values.iter().map(|(slot, _)| *slot).collect();
         let sum = of(|a, b| a + b);
-        let bits = (of(f64::min).to_bits(), of(f64::max).to_bits());
+        // Of zeros the sign decides, which it need not for `f64::min`.
+        let min = of(|a, b| std::cmp::min_by(a, b, f64::total_cmp));
+        let max = of(|a, b| std::cmp::max_by(a, b, f64::total_cmp));
+        let bits = (min.to_bits(), max.to_bits());
         (values.len() as u32, slots, sum.to_bits(), bits.0, bits.1)
     };
     cells
