@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hesper_client::proto::ingest_client::IngestClient;
 use hesper_client::proto::{Batch, Hello, PublishRequest, Series, publish_request};
+use hesper_client::{ConnectOptions, Connection};
 use hesper_tests::golden;
 use hesper_tests::http::Http;
 use hesper_tests::server::Server;
@@ -277,6 +278,19 @@ fn tokio_stream(
     requests: Vec<PublishRequest>,
 ) -> impl futures::Stream<Item = PublishRequest> + Send {
     futures::stream::iter(requests)
+}
+
+#[tokio::test]
+async fn a_client_with_the_wrong_address_is_told_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Server::start(directory.path(), &FLAGS).await;
+    let connection = Connection::open(&server.http, &ConnectOptions::default()).await;
+    let connection = connection.expect("somebody listens");
+    let error = connection.load("", 1).await.expect_err("no gRPC");
+    assert!(
+        error.to_string().contains("this is the HTTP address"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -25,8 +25,9 @@ pub mod tags;
 
 use std::sync::Arc;
 
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
@@ -76,17 +77,21 @@ pub fn routes(node: Arc<NodeState>) -> axum::Router {
         .with_state(node)
 }
 
-async fn not_found(uri: Uri) -> ApiError {
-    ApiError::new(
-        StatusCode::NOT_FOUND,
-        format!("path not found: {}", uri.path()),
-    )
+/// A gRPC client that has got the wrong address hears so in a form that it understands.
+async fn not_found(headers: HeaderMap, uri: Uri) -> Response {
+    let kind = headers.get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        let message = "this is the HTTP address of a node: use its gRPC address, the one of --grpc, by default port 7102";
+        return tonic::Status::unimplemented(message).into_http();
+    }
+    let message = format!("path not found: {}", uri.path());
+    ApiError::new(StatusCode::NOT_FOUND, message).into_response()
 }
 
 /// Atlas takes a POST to a path that is only read for an unknown path, and names the method for the others.
-async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+async fn wrong_method(method: Method, headers: HeaderMap, uri: Uri) -> Response {
     if method == Method::POST {
-        return not_found(uri).await;
+        return not_found(headers, uri).await;
     }
     let allowed = match uri.path() {
         "/api/v4/update" | "/api/v1/write" => "POST",
@@ -99,4 +104,5 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
         StatusCode::METHOD_NOT_ALLOWED,
         format!("method not allowed: {allowed}"),
     )
+    .into_response()
 }
