@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
+use hesper_query::aside;
 use hesper_stack::StackError;
 use hesper_stack::graph::Line;
 
@@ -89,11 +90,11 @@ async fn answer(
     let request = GraphRequest::read(node, params)?;
     let graph = request.evaluate(node, caller).await?;
     let target = uri.to_string();
-    // Writing many lines takes its time, and so does drawing them.
+    // Writing many lines takes its time, and so does drawing any.
+    let large = graph.is_large() || matches!(format, Format::Picture(_));
     let span = tracing::info_span!("write", ?format);
     let writing = move || span.in_scope(|| write(graph, format, &target));
-    let written = tokio::task::spawn_blocking(writing).await;
-    written.expect("writing does not panic")
+    aside::run(large, writing).await
 }
 
 fn write(graph: EvaluatedGraph, format: Format, target: &str) -> Result<Response, ApiError> {

@@ -26,7 +26,10 @@ impl Number {
             out.push(b'"');
             return;
         }
-        // Counts and gauges mostly are whole: their digits need not be searched for.
+        // Counts and gauges mostly are whole: their digits need not be searched for, and most have few.
+        if (0.0..SMALL).contains(&v) && f64::from(v as u16) == v && v.is_sign_positive() {
+            return write_small(v as u16, out);
+        }
         if v.abs() < WHOLE && (v as i64) as f64 == v && (v != 0.0 || v.is_sign_positive()) {
             out.extend_from_slice(itoa::Buffer::new().format(v as i64).as_bytes());
             out.extend_from_slice(b".0");
@@ -34,6 +37,22 @@ impl Number {
         }
         serde_json::to_writer(out, &v).expect("a number, into memory");
     }
+}
+
+/// Whole numbers below this have four digits at most.
+const SMALL: f64 = 10_000.0;
+
+/// Writes a whole number below [`SMALL`], its digits and `.0`, as eight bytes of which those that are not meant are taken back.
+#[inline]
+fn write_small(n: u16, out: &mut Vec<u8>) {
+    let digit = |n: u16| b'0' + (n % 10) as u8;
+    let digits = [digit(n / 1000), digit(n / 100), digit(n / 10), digit(n)];
+    let [a, b, c, d] = digits;
+    let leading_zeros = usize::from(n < 1000) + usize::from(n < 100) + usize::from(n < 10);
+    let all = u64::from_le_bytes([a, b, c, d, b'.', b'0', 0, 0]);
+    let len = out.len() + digits.len() + 2 - leading_zeros;
+    out.extend_from_slice(&(all >> (8 * leading_zeros)).to_le_bytes());
+    out.truncate(len);
 }
 
 /// Whole numbers below this have all their digits before the point.
@@ -71,6 +90,7 @@ mod tests {
             bits ^= bits << 17;
             numbers.push(f64::from_bits(bits));
             numbers.push((bits >> (bits % 60)) as f64);
+            numbers.push((bits % 12_000) as f64);
             numbers.push((bits >> 40) as f64 / 60.0);
         }
         let mut text = Vec::new();

@@ -16,7 +16,7 @@ use crate::http::error::ApiError;
 use crate::http::params::Params;
 use crate::node::NodeState;
 
-/// More than this is not made to lines on a task that serves connections.
+/// More than this is not made to lines, or written, on a task that serves connections.
 const LARGE_DATAPOINTS: u64 = 20_000;
 
 /// A graph that names no zone is in this one.
@@ -213,6 +213,12 @@ impl EvaluatedGraph {
     /// The lines, axis by axis, in the order of the legend.
     pub fn lines(&self) -> impl Iterator<Item = &Line> {
         self.graph.plots.iter().flat_map(|plot| &plot.lines)
+    }
+
+    /// True when its lines are too much to be written on a task that serves connections.
+    pub fn is_large(&self) -> bool {
+        let datapoints = self.lines().count() * self.request.time.context().cells();
+        datapoints as u64 > LARGE_DATAPOINTS
     }
 
     /// True when the answer is to say what was done for it.
