@@ -101,7 +101,7 @@ fn fold(c: &mut Criterion) {
                 b.iter_batched_ref(
                     || new(op, groups),
                     |acc| {
-                        sealed.fold(acc, &part, places, &codec);
+                        SealedBlocks::fold(&[(&sealed, &places[..])], acc, &part, &codec);
                         black_box(acc.values(0)[0])
                     },
                     BatchSize::SmallInput,

@@ -80,7 +80,7 @@ fn fold_all(shards: &[Shard], op: FoldOp, layout: CellLayout, grouping: Grouping
     acc.grow(grouping.1);
     move || {
         for (shard, places) in shards.iter().zip(&places) {
-            shard.blocks.fold(&mut acc, &part, places, &codec);
+            SealedBlocks::fold(&[(&shard.blocks, &places[..])], &mut acc, &part, &codec);
         }
         black_box(acc.values(0)[0]);
     }

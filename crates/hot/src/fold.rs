@@ -4,6 +4,7 @@
 //! Blocks are folded window by window. Where a group has many blocks in a window, they are first gathered slot by slot: see [`gathering`].
 
 mod gathering;
+mod prefetch;
 mod widest;
 
 use hesper_model::block::{ALL_SLOTS, slot_mask};
@@ -14,6 +15,7 @@ use crate::codec::whole::Whole;
 use crate::codec::{Divisors, EncodedBlock};
 use gathering::Gathering;
 
+pub(crate) use prefetch::prefetch;
 pub use widest::{Work, run as run_widest};
 
 /// How values meet in a cell.

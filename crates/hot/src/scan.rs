@@ -3,6 +3,7 @@
 //! Of each window, memory either holds everything, then it alone answers; or it holds what came after the window went to history,
 //! then the scan hands that on as [`Overlay`]s, to be laid over what history has.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -15,7 +16,7 @@ use crate::groups::{GroupTable, Grouping, TooManyGroups};
 use crate::series_table::{SeriesRef, SeriesTable};
 use crate::shard::Shard;
 use crate::symbols::{Symbol, Symbols};
-use crate::window::sealed::SealedBlocks;
+use crate::window::sealed::{SealedBlocks, SeriesOrder};
 
 /// What is asked of the storage: a partial aggregate of the matching series, by group and cell.
 #[derive(Clone, Debug)]
@@ -127,14 +128,25 @@ impl PartialScan {
     }
 }
 
-/// Sealed blocks to be folded after the shard's lock is let go.
+/// Blocks are folded when so many series were found, those of several shards together: what it costs to begin and end a window is then
+/// shared by many, and groups that have few blocks in a shard have enough of them to be gathered.
+pub const FOLDED_TOGETHER: usize = 8192;
+
+/// Sealed blocks of a shard, to be folded after its lock is let go.
 pub struct SealedWork {
     series: Vec<(SeriesRef, u32)>,
-    windows: Vec<(WindowPart, Arc<SealedBlocks>)>,
+    windows: Vec<(Window, Arc<SealedBlocks>)>,
+}
+
+impl SealedWork {
+    /// Number of series that match in the shard.
+    pub fn series(&self) -> usize {
+        self.series.len()
+    }
 }
 
 impl Shard {
-    /// Finds and groups the matching series and folds the open columns. What is sealed is folded by [`SealedWork::fold`], without the shard.
+    /// Finds and groups the matching series and folds the open columns. What is sealed is folded by [`fold_sealed`], without the shard.
     ///
     /// # Errors
     /// When there are too many groups.
@@ -152,13 +164,12 @@ impl Shard {
         found.stats.series += series.len() as u64;
         let mut sealed = Vec::new();
         let mut complete = Vec::new();
-        for window in request.layout.range().windows() {
-            let (Some(held), Some(part)) = (
-                self.windows.get(&window),
-                WindowPart::of(&request.layout, window),
-            ) else {
-                continue;
-            };
+        let range = request.layout.range();
+        let (first, last) = (range.first.window(), range.last.window());
+        let windows = (!range.is_empty()).then(|| self.windows.range(first..=last));
+        let part_of = |window| WindowPart::of(&request.layout, window).expect("in the range");
+        for (window, held) in windows.into_iter().flatten() {
+            let window = *window;
             if !held.complete {
                 for (s, _) in series.iter().filter(|(s, _)| held.holds(*s)) {
                     found.overlays.push(Overlay {
@@ -173,11 +184,12 @@ impl Shard {
             complete.push(window);
             match (&held.open, &held.sealed) {
                 (Some(open), None) => {
-                    open.fold(&mut found.acc, &part, &series);
+                    open.fold(&mut found.acc, &part_of(window), &series);
                     found.stats.note_blocks(series.len(), size_of::<Block>());
                 }
-                (None, Some(blocks)) => sealed.push((part, blocks.clone())),
+                (None, Some(blocks)) => sealed.push((window, blocks.clone())),
                 (Some(_), Some(_)) => {
+                    let part = part_of(window);
                     for (s, group) in &series {
                         let block = held.block(*s, codec);
                         found.acc.fold_block(*group, &part, &block);
@@ -195,26 +207,46 @@ impl Shard {
     }
 }
 
-impl SealedWork {
-    /// Folds the sealed blocks.
-    pub fn fold(self, codec: &Codec, found: &mut PartialScan) {
-        // Windows mostly share their order, and then the places.
-        let mut places: Option<(Arc<_>, Vec<(u32, u32)>)> = None;
-        for (part, blocks) in &self.windows {
+/// Places of blocks with the groups of their series, and the order that the places are in.
+type Places = (Arc<SeriesOrder>, Vec<(u32, u32)>);
+
+/// Folds sealed blocks of several shards, window by window.
+pub fn fold_sealed(work: &[SealedWork], codec: &Codec, found: &mut PartialScan) {
+    let mut of_orders: Vec<Places> = Vec::new();
+    // By window: the blocks of a shard, and which of `of_orders` tells the places.
+    let mut windows: BTreeMap<Window, Vec<(&SealedBlocks, usize)>> = BTreeMap::new();
+    for shard in work {
+        let of_shard = of_orders.len();
+        for (window, blocks) in &shard.windows {
             let order = blocks.order();
-            let places = match &mut places {
-                Some((of, places)) if Arc::ptr_eq(of, order) => places,
-                other => {
-                    let made = order.places_of(&self.series);
-                    &mut other.insert((order.clone(), made)).1
-                }
-            };
-            blocks.fold(&mut found.acc, part, places, codec);
+            // Windows of a shard mostly share their order, and then the places.
+            let known = of_orders[of_shard..]
+                .iter()
+                .position(|(o, _)| Arc::ptr_eq(o, order));
+            let places = known.map_or(of_orders.len(), |i| of_shard + i);
+            if known.is_none() {
+                of_orders.push((order.clone(), order.places_of(&shard.series)));
+            }
+            windows.entry(*window).or_default().push((blocks, places));
+        }
+    }
+    let layout = *found.acc.layout();
+    for (window, of_shards) in windows {
+        let part = WindowPart::of(&layout, window).expect("in the range");
+        let parts = of_shards
+            .iter()
+            .map(|(blocks, i)| (*blocks, &of_orders[*i].1[..]));
+        let parts: Vec<_> = parts.collect();
+        for (blocks, places) in &parts {
             let of_block = blocks.size_bytes() / blocks.len().max(1);
             found.stats.note_blocks(places.len(), of_block);
         }
+        SealedBlocks::fold(&parts, &mut found.acc, &part, codec);
     }
 }
+
+/// Tags of so many series are read together: see [`SeriesTable::values_of_key`].
+const READ_TOGETHER: usize = 64;
 
 /// Finds the group of each matching series; in the order of the series' numbers.
 fn assign(
@@ -258,23 +290,31 @@ fn assign(
                 return Ok(series);
             };
             let mut numbers: HashMap<Box<[Symbol]>, u32> = HashMap::new();
+            let matched: Vec<SeriesRef> = matched.collect();
+            let mut columns = vec![Vec::new(); keys.len()];
             let mut values = Vec::with_capacity(keys.len());
-            for s in matched {
-                values.clear();
-                values.extend(keys.iter().map_while(|k| table.value(s, *k)));
-                if values.len() < keys.len() {
-                    continue;
+            for some in matched.chunks(READ_TOGETHER) {
+                for (column, key) in columns.iter_mut().zip(&keys) {
+                    column.clear();
+                    table.values_of_key(some, *key, column);
                 }
-                let group = match numbers.get(&values[..]) {
-                    Some(group) => *group,
-                    None => {
-                        let key: Vec<_> = values.iter().map(|v| symbols.text(*v).clone()).collect();
-                        let group = found.groups.number(&key)?;
-                        numbers.insert(values.clone().into(), group);
-                        group
+                for (i, s) in some.iter().enumerate() {
+                    values.clear();
+                    values.extend(columns.iter().map_while(|column| column[i]));
+                    if values.len() < keys.len() {
+                        continue;
                     }
-                };
-                take(found, s, group);
+                    let group = match numbers.get(&values[..]) {
+                        Some(group) => *group,
+                        None => {
+                            let key = values.iter().map(|v| symbols.text(*v).clone());
+                            let group = found.groups.number(&key.collect::<Vec<_>>())?;
+                            numbers.insert(values.clone().into(), group);
+                            group
+                        }
+                    };
+                    take(found, *s, group);
+                }
             }
         }
     }

@@ -324,6 +324,25 @@ impl SeriesTable {
         &self.values[first..][..self.keys(series).len()]
     }
 
+    /// Appends the value that each of some series has for a key; `None` where it lacks the key.
+    ///
+    /// All rows are read before the first value: they lie far apart, and the processor then waits for many of them at once.
+    pub fn values_of_key(&self, series: &[SeriesRef], key: Symbol, out: &mut Vec<Option<Symbol>>) {
+        // Most have the keys of the one before.
+        let (mut set, mut place) = (None, None);
+        let places = series.iter().map(|s| {
+            let row = self.row(*s);
+            if set != Some(row.key_set) {
+                let keys = &self.key_sets[row.key_set as usize];
+                set = Some(row.key_set);
+                place = keys.iter().position(|k| *k == key);
+            }
+            Some(row.first_value as usize + place?)
+        });
+        let places: Vec<Option<usize>> = places.collect();
+        out.extend(places.into_iter().map(|p| Some(self.values[p?])));
+    }
+
     /// The tags of a series as symbols, in the order of the keys' text.
     pub fn pairs(
         &self,
@@ -411,6 +430,27 @@ mod tests {
         assert_eq!(&**symbols.text(value), "i-7");
         let item = ItemId::of(&wanted);
         assert_eq!(table.item_prefix(found).to_be_bytes(), item.0[..8]);
+    }
+
+    #[test]
+    fn values_of_a_key_are_those_of_each_series() {
+        let symbols = Symbols::default();
+        let mut table = SeriesTable::default();
+        for i in 0..20 {
+            let tags = match i % 3 {
+                0 => Tags::from_pairs([("app", format!("a{i}")), ("name", "cpu".to_owned())]),
+                _ => tags(i),
+            };
+            table.insert(&symbols, SeriesId::of(&tags), &tags);
+        }
+        let some: Vec<_> = [3, 4, 5, 0, 19, 12].map(SeriesRef).into();
+        for key in ["app", "name", "node"] {
+            let key = symbols.find(key).expect("interned");
+            let mut values = vec![None];
+            table.values_of_key(&some, key, &mut values);
+            let one_by_one = some.iter().map(|s| table.value(*s, key));
+            assert_eq!(values[1..], one_by_one.collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ use crate::log::record::{self, DEFAULT_TENANT, Kind, Prefix, Run};
 use crate::log::segment;
 use crate::log::writer::{Committer, Log, LogOptions};
 use crate::normaliser::Normaliser;
-use crate::scan::{PartialScan, ScanRequest};
+use crate::scan::{FOLDED_TOGETHER, PartialScan, ScanRequest, fold_sealed};
 use crate::series_table::SeriesRef;
 use crate::shard::{Applied, Shard, ShardRules};
 use crate::symbols::Symbols;
@@ -471,21 +471,45 @@ impl HotStore {
         Ok((datapoints, lsn))
     }
 
-    /// Scans a shard: what memory answers for is folded, the rest is named.
+    /// Scans shards: what memory answers for is folded, the rest is named.
     ///
     /// # Errors
     /// When there are too many groups.
     pub fn scan(
         &self,
-        number: u32,
+        shards: impl IntoIterator<Item = u32>,
         request: &ScanRequest,
         found: &mut PartialScan,
     ) -> Result<(), TooManyGroups> {
-        let shard = self.shards[number as usize].read();
-        let sealed = shard.scan(number, &self.symbols.read(), &self.codec, request, found)?;
-        drop(shard);
-        sealed.fold(&self.codec, found);
+        let mut shards = shards.into_iter();
+        while self.scan_next(&mut shards, request, found)? {}
         Ok(())
+    }
+
+    /// Scans the next of some shards, as many as are worth folding together: see [`Self::scan`]. False when there was none.
+    ///
+    /// # Errors
+    /// When there are too many groups.
+    pub fn scan_next(
+        &self,
+        shards: &mut impl Iterator<Item = u32>,
+        request: &ScanRequest,
+        found: &mut PartialScan,
+    ) -> Result<bool, TooManyGroups> {
+        let mut sealed = Vec::new();
+        let mut series = 0;
+        for number in shards {
+            let shard = self.shards[number as usize].read();
+            let work = shard.scan(number, &self.symbols.read(), &self.codec, request, found)?;
+            drop(shard);
+            series += work.series();
+            sealed.push(work);
+            if series >= FOLDED_TOGETHER {
+                break;
+            }
+        }
+        fold_sealed(&sealed, &self.codec, found);
+        Ok(!sealed.is_empty())
     }
 
     /// The windows of which a shard holds anything.

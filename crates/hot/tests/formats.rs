@@ -65,7 +65,7 @@ fn check(store: &HotStore) {
             };
             let mut found = PartialScan::new(&request);
             for shard in 0..store.shards() {
-                store.scan(shard, &request, &mut found).expect("a group");
+                store.scan([shard], &request, &mut found).expect("a group");
             }
             assert_eq!(found.stats.series, 1, "{source} {kind}");
             for cell in 0..layout.cells {

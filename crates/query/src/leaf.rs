@@ -244,13 +244,15 @@ impl Part {
         let mut found = PartialScan::new(&self.request);
         let began = Instant::now();
         let mut held = Held::of(&self.budget);
-        for shard in &self.shards {
+        let mut shards = self.shards.iter().copied();
+        loop {
             self.check_wanted()?;
             let before = found.stats;
-            self.tiers
-                .hot
-                .scan(*shard, &self.request, &mut found)
-                .map_err(too_many)?;
+            let hot = &self.tiers.hot;
+            let scanned = hot.scan_next(&mut shards, &self.request, &mut found);
+            if !scanned.map_err(too_many)? {
+                break;
+            }
             let (series, blocks) = (
                 found.stats.series - before.series,
                 found.stats.blocks - before.blocks,

@@ -1,7 +1,7 @@
 //! Runs a loop with the widest vectors that the processor has.
 //!
 //! The program is built for the oldest processors of its architecture. A loop that everything is inlined into is built once more for newer
-//! ones, and the choice is made when it runs. This is the only unsafe code of the crate.
+//! ones, and the choice is made when it runs. The unsafe code of the crate is here and in `prefetch`.
 
 /// A loop over values. What it calls has to be inlined into it, or gains nothing.
 pub trait Work {

@@ -199,7 +199,7 @@ fn series_that_come_and_go_leave_nothing_behind() {
     for shard in 0..crowd.store.shards() {
         crowd
             .store
-            .scan(shard, &request, &mut found)
+            .scan([shard], &request, &mut found)
             .expect("two groups");
     }
     let mut nodes: Vec<_> = (0..2).map(|g| found.groups.key(g)[0].clone()).collect();

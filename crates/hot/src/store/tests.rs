@@ -344,7 +344,9 @@ pub(super) fn held(store: &HotStore, history: &FakeHistory, tags: &Tags) -> BTre
     let id = SeriesId::of(tags);
     let shard = id.shard(store.shards());
     let mut found = PartialScan::new(&request);
-    store.scan(shard, &request, &mut found).expect("few series");
+    store
+        .scan([shard], &request, &mut found)
+        .expect("few series");
     let key: Vec<Arc<str>> = tags
         .pairs()
         .iter()
@@ -543,7 +545,9 @@ fn what_history_has_let_go_since_a_flush_does_not_come_back() {
     };
     let mut found = PartialScan::new(&request);
     for shard in 0..store.shards() {
-        store.scan(shard, &request, &mut found).expect("one group");
+        store
+            .scan([shard], &request, &mut found)
+            .expect("one group");
     }
     assert_eq!(found.stats.blocks, 0);
     assert!(found.overlays.is_empty());

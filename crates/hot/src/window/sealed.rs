@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 
 use crate::codec::planes::LANES;
 use crate::codec::{Codec, Divisors, EncodedBlock};
-use crate::fold::{Accumulator, WindowPart, Work, run_widest};
+use crate::fold::{Accumulator, WindowPart, Work, prefetch, run_widest};
 use crate::pages::PageBytes;
 use crate::series_table::SeriesRef;
 
@@ -47,10 +47,18 @@ impl SeriesOrder {
 
     /// The place of a series.
     pub fn place(&self, series: SeriesRef) -> Option<u32> {
-        let found = self
-            .by_number
-            .binary_search_by_key(&series, |p| self.refs[*p as usize]);
-        found.ok().map(|i| self.by_number[i])
+        let number_at = |i: usize| self.refs[self.by_number[i] as usize].0;
+        let last = self.by_number.len().checked_sub(1)?;
+        let (lowest, highest) = (number_at(0), number_at(last));
+        if !(lowest..=highest).contains(&series.0) {
+            return None;
+        }
+        // Numbers are dense: of those below this one hardly any is missing.
+        let least = last.saturating_sub((highest - series.0) as usize);
+        let most = last.min((series.0 - lowest) as usize);
+        let found =
+            self.by_number[least..=most].binary_search_by_key(&series, |p| self.refs[*p as usize]);
+        found.ok().map(|i| self.by_number[least + i])
     }
 
     /// True when the series is one of them.
@@ -151,12 +159,17 @@ impl<F: Fn(SeriesRef) -> Block> Work for Encoding<'_, F> {
     }
 }
 
+/// Blocks of a shard, and the places of those that are meant, sorted, each with the group of its series.
+pub type Chosen<'a> = (&'a SealedBlocks, &'a [(u32, u32)]);
+
+/// How many blocks before its turn a block is asked for: a fold is about as long as it takes memory to answer a few times over.
+const AHEAD: usize = 4;
+
 /// Blocks being folded.
 struct Folding<'a> {
-    blocks: &'a SealedBlocks,
+    chosen: &'a [Chosen<'a>],
     acc: &'a mut Accumulator,
     part: &'a WindowPart,
-    places: &'a [(u32, u32)],
     divisors: &'a Divisors,
 }
 
@@ -164,11 +177,16 @@ impl Work for Folding<'_> {
     #[inline(always)]
     fn run(self) {
         let (acc, part, divisors) = (self.acc, self.part, self.divisors);
-        let arena: &[u8] = &self.blocks.arena;
-        acc.begin_window(self.places.len());
-        for (place, group) in self.places {
-            let at = self.blocks.offsets.get(*place);
-            acc.fold_encoded(*group, part, &arena[at..], divisors);
+        acc.begin_window(self.chosen.iter().map(|(_, places)| places.len()).sum());
+        for (blocks, places) in self.chosen {
+            let arena: &[u8] = &blocks.arena;
+            for (i, (place, group)) in places.iter().enumerate() {
+                if let Some((later, _)) = places.get(i + AHEAD) {
+                    prefetch(&arena[blocks.offsets.get(*later)..]);
+                }
+                let at = blocks.offsets.get(*place);
+                acc.fold_encoded(*group, part, &arena[at..], divisors);
+            }
         }
         acc.end_window(part, divisors);
     }
@@ -242,19 +260,12 @@ impl SealedBlocks {
         Some(codec.decode(&self.encoded(place)))
     }
 
-    /// Folds the blocks at places, each into its group. The places are sorted.
-    pub fn fold(
-        &self,
-        acc: &mut Accumulator,
-        part: &WindowPart,
-        places: &[(u32, u32)],
-        codec: &Codec,
-    ) {
+    /// Folds blocks of a window, of one shard or of several, each into its group.
+    pub fn fold(chosen: &[Chosen<'_>], acc: &mut Accumulator, part: &WindowPart, codec: &Codec) {
         run_widest(Folding {
-            blocks: self,
+            chosen,
             acc,
             part,
-            places,
             divisors: codec.divisors(),
         });
     }

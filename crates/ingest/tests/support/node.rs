@@ -114,7 +114,9 @@ impl Node {
         let mut all = BTreeMap::new();
         for shard in 0..store.shards() {
             let mut found = PartialScan::new(&request);
-            store.scan(shard, &request, &mut found).expect("few series");
+            store
+                .scan([shard], &request, &mut found)
+                .expect("few series");
             for group in 0..found.groups.len() {
                 let key = found.groups.key(group as u32);
                 let (pairs, _) = key.as_chunks::<2>();

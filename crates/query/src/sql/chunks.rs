@@ -201,9 +201,8 @@ impl SeriesRequest {
                 max_groups: (CELLS_LIMIT / cells.max(1)).max(1),
             };
             let mut found = PartialScan::new(&request);
-            for shard in chunk.shards.clone() {
-                tiers.hot.scan(shard, &request, &mut found)?;
-            }
+            let shards = chunk.shards.clone();
+            tiers.hot.scan(shards, &request, &mut found)?;
             let scan = HistoryScan {
                 history: &tiers.history,
                 request: &request,
