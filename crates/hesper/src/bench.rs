@@ -9,6 +9,7 @@ mod ingest;
 mod plot;
 mod process;
 mod query;
+mod soak;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +37,8 @@ enum What {
     Query(QueryArgs),
     /// Time how answers grow with series and with range, as CSV
     Growth(growth::GrowthArgs),
+    /// Publish and ask in step with the clock for long, and watch memory, files and times
+    Soak(soak::SoakArgs),
     /// Draw what `growth` has printed
     Plot(plot::PlotArgs),
 }
@@ -115,11 +118,13 @@ pub async fn bench(args: BenchArgs) -> Result<(), CommandError> {
             let pace = Pace {
                 publish_for: args.publish_for,
                 new_series_a_minute: args.new_series_a_minute,
+                in_time: false,
             };
             (args.fleet, None, pace)
         }
         What::Query(args) => (args.fleet, Some(args.rounds), Pace::default()),
         What::Growth(args) => return growth::growth(args).await,
+        What::Soak(args) => return soak::soak(args).await,
         What::Plot(args) => return plot::plot(&args),
     };
     if pace.publish_for.is_some() {

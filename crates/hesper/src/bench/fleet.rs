@@ -10,7 +10,7 @@ use hesper_model::BLOCK_SLOTS;
 const NAMES: usize = 40;
 /// Applications.
 const APPS: usize = 50;
-/// Datapoints are this far apart.
+/// Datapoints are this far apart, unless a fleet is told otherwise.
 pub const STEP_SECS: i64 = 60;
 
 const STATUSES: [&str; 8] = ["200", "200", "200", "400", "404", "429", "500", "503"];
@@ -22,6 +22,7 @@ pub struct Fleet {
     series: usize,
     points: usize,
     start_secs: i64,
+    step_secs: i64,
 }
 
 impl Fleet {
@@ -38,6 +39,18 @@ impl Fleet {
             series,
             points,
             start_secs: start - start.rem_euclid(STEP_SECS),
+            step_secs: STEP_SECS,
+        }
+    }
+
+    /// So many series that begin now, with a point a second.
+    pub fn of_seconds(series: usize, points: usize) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            series,
+            points,
+            start_secs: now.map_or(0, |d| d.as_secs() as i64) + 1,
+            step_secs: 1,
         }
     }
 
@@ -58,7 +71,7 @@ impl Fleet {
 
     /// The time of a point, in seconds.
     pub fn time_secs(&self, point: usize) -> i64 {
-        self.start_secs + point as i64 * STEP_SECS
+        self.start_secs + point as i64 * self.step_secs
     }
 
     /// The tags of a series, or of one that comes in its place: the first is of generation 0.

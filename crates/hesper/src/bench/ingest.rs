@@ -1,7 +1,7 @@
 //! Publishing the fleet over native connections, as fast as it is made durable.
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::try_join_all;
 use hesper_client::proto::Hello;
@@ -36,12 +36,15 @@ pub struct Pace {
     pub publish_for: Option<Duration>,
     /// So many series a minute end, and others begin in their place.
     pub new_series_a_minute: u64,
+    /// No point is sent before its time.
+    pub in_time: bool,
 }
 
 /// What was published.
 #[derive(Clone, Copy, Default)]
 pub struct Published {
-    datapoints: u64,
+    /// Datapoints, all durable.
+    pub datapoints: u64,
     new_series: u64,
 }
 
@@ -144,7 +147,13 @@ pub async fn publish(
         let batches = mine.map(|start| start..(start + each).min(fleet.series()));
         let new_series_a_second = pace.new_series_a_minute as f64 / 60.0 / connections as f64;
         parts.push(Part {
-            publishing: Publishing::new(stream.sender, fleet, batches, new_series_a_second),
+            publishing: Publishing::new(
+                stream.sender,
+                fleet,
+                batches,
+                new_series_a_second,
+                pace.in_time,
+            ),
             acks: stream.acks,
         });
     }
@@ -207,6 +216,7 @@ struct Publishing<'a> {
     sender: BatchSender,
     batches: Vec<BatchSeries>,
     new_series_a_second: f64,
+    in_time: bool,
     /// The series that is replaced next, counted over all batches and generations.
     next: usize,
     new_series: u64,
@@ -218,6 +228,7 @@ impl<'a> Publishing<'a> {
         fleet: &'a Fleet,
         batches: impl Iterator<Item = Range<usize>>,
         new_series_a_second: f64,
+        in_time: bool,
     ) -> Self {
         let batches = batches.map(|series| BatchSeries {
             first: series.start,
@@ -228,6 +239,7 @@ impl<'a> Publishing<'a> {
             fleet,
             sender,
             new_series_a_second,
+            in_time,
             next: 0,
             new_series: 0,
         }
@@ -244,6 +256,9 @@ impl<'a> Publishing<'a> {
             }
             self.replace(began.elapsed());
             let millis = self.fleet.time_secs(point) * 1000;
+            if self.in_time {
+                until_time(millis).await;
+            }
             for BatchSeries { first, refs } in &self.batches {
                 sequence += 1;
                 let mut values = Vec::with_capacity(refs.len());
@@ -276,6 +291,15 @@ impl<'a> Publishing<'a> {
             self.next += 1;
             self.new_series += 1;
         }
+    }
+}
+
+/// Waits until a time of the clock; not at all when it is over.
+async fn until_time(millis: i64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |d| d.as_millis() as i64);
+    if let Ok(left) = u64::try_from(millis - now) {
+        tokio::time::sleep(Duration::from_millis(left)).await;
     }
 }
 

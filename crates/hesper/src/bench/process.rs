@@ -34,6 +34,8 @@ pub struct Usage {
     pub file_bytes: u64,
     /// The most memory that was in use.
     pub peak_bytes: u64,
+    /// Files and connections that are open.
+    pub open_files: usize,
 }
 
 impl Usage {
@@ -59,6 +61,7 @@ impl Usage {
             resident_bytes: kilobytes(&status, "VmRSS:").unwrap_or(0) * 1024,
             file_bytes: kilobytes(&status, "RssFile:").unwrap_or(0) * 1024,
             peak_bytes: kilobytes(&status, "VmHWM:").unwrap_or(0) * 1024,
+            open_files: std::fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count),
         }
     }
 }

@@ -92,8 +92,8 @@ pub async fn query(node: &NodeProcess, fleet: &Fleet, rounds: usize) -> Result<(
     dashboards(node, &start, &end, rounds).await
 }
 
-/// The quantiles of times.
-fn quantiles(mut millis: Vec<f64>) -> impl Fn(f64) -> f64 {
+/// The quantiles of times, of which there is one at least.
+pub fn quantiles(mut millis: Vec<f64>) -> impl Fn(f64) -> f64 {
     millis.sort_by(f64::total_cmp);
     move |p: f64| millis[((millis.len() - 1) as f64 * p).round() as usize]
 }
