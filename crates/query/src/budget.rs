@@ -18,6 +18,16 @@ impl MemoryOfQueries {
     pub fn held_bytes(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
+
+    /// Takes bytes, which are to be given back whether they are too many or not.
+    fn take(&self, bytes: u64, limits: &QueryLimits) -> Result<(), PlanError> {
+        let held = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let limit = limits.max_memory_of_all_bytes;
+        match held <= limit {
+            true => Ok(()),
+            false => Err(PlanError::OutOfMemory { limit }),
+        }
+    }
 }
 
 /// What one query has used so far. What it holds is given back when this is dropped.
@@ -63,6 +73,18 @@ impl Budget {
         take(&self.bytes, bytes, limit, "bytes of history")
     }
 
+    /// Takes memory for an answer that was written and is now sent: until it is, however long its reader takes.
+    ///
+    /// # Errors
+    /// When all queries together hold too much with it.
+    pub(crate) fn hold_text(&self, bytes: u64) -> Result<HeldText, PlanError> {
+        let text = HeldText {
+            all: self.all.clone(),
+            bytes,
+        };
+        self.all.take(bytes, &self.limits).map(|()| text)
+    }
+
     /// Takes memory, until the query is answered.
     ///
     /// # Errors
@@ -70,13 +92,20 @@ impl Budget {
     pub(crate) fn hold(&self, bytes: u64) -> Result<(), PlanError> {
         let limit = self.limits.max_memory_bytes;
         take(&self.memory, bytes, limit, "bytes of memory")?;
-        let held = self.all.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        match held <= self.limits.max_memory_of_all_bytes {
-            true => Ok(()),
-            false => Err(PlanError::OutOfMemory {
-                limit: self.limits.max_memory_of_all_bytes,
-            }),
-        }
+        self.all.take(bytes, &self.limits)
+    }
+}
+
+/// The memory of an answer on its way. It is given back when this is dropped.
+#[derive(Debug)]
+pub struct HeldText {
+    all: Arc<MemoryOfQueries>,
+    bytes: u64,
+}
+
+impl Drop for HeldText {
+    fn drop(&mut self) {
+        self.all.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -169,6 +198,22 @@ mod tests {
         assert_eq!(all.held_bytes(), 60);
         assert!(other.hold(40).is_ok());
         drop(other);
+        assert_eq!(all.held_bytes(), 0);
+    }
+
+    #[test]
+    fn a_text_is_held_for_longer_than_its_query() {
+        let all = Arc::<MemoryOfQueries>::default();
+        let budget = Budget::new(limits(), all.clone());
+        budget.hold(40).expect("there is room");
+        // A query may hold 100 bytes, all of them 150.
+        let text = budget.hold_text(105).expect("there is room");
+        let refused = budget.hold_text(6).expect_err("five are left");
+        assert!(matches!(refused, PlanError::OutOfMemory { limit: 150 }));
+        assert_eq!(all.held_bytes(), 145);
+        drop(budget);
+        assert_eq!(all.held_bytes(), 105);
+        drop(text);
         assert_eq!(all.held_bytes(), 0);
     }
 }

@@ -19,7 +19,7 @@ use hesper_stack::{
 use tracing::{Instrument, info_span};
 
 use crate::aside;
-use crate::budget::{Budget, MemoryOfQueries};
+use crate::budget::{Budget, HeldText, MemoryOfQueries};
 use crate::consolidate::data_groups;
 use crate::error::{PlanError, QueryError};
 use crate::leaf::{ScanExec, ScanOutcome};
@@ -88,7 +88,17 @@ pub struct StageTimes {
 #[derive(Debug)]
 pub struct HeldByAnswer {
     _turn: Turn,
-    _budget: Arc<Budget>,
+    budget: Arc<Budget>,
+}
+
+impl HeldByAnswer {
+    /// Takes the memory of the text, or picture, that was made of the answer, for as long as it takes to send it.
+    ///
+    /// # Errors
+    /// When all queries together hold too much with it.
+    pub fn hold_text(&self, bytes: u64) -> Result<HeldText, QueryError> {
+        Ok(self.budget.hold_text(bytes)?)
+    }
 }
 
 /// The answer to a request.
@@ -237,7 +247,7 @@ impl QueryEngine {
             answer.times.waited = waited;
             answer.held = Some(Arc::new(HeldByAnswer {
                 _turn: turn,
-                _budget: budget,
+                budget,
             }));
             Ok(answer)
         });

@@ -13,8 +13,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::{StreamExt, stream};
 use hesper_query::aside;
+use hesper_query::budget::HeldText;
 use hesper_stack::StackError;
 use hesper_stack::graph::Line;
 
@@ -102,6 +103,7 @@ fn write(graph: EvaluatedGraph, format: Format, target: &str) -> Result<Response
     let stats = graph.stats;
     let lines = || graph.lines().collect::<Vec<&Line>>();
     let one = |text: Vec<u8>| vec![Bytes::from(text)];
+    let held = graph.held.clone();
     let (kind, parts) = match format {
         Format::Json => ("application/json", json::values(&graph, &lines())),
         Format::StatsJson => ("application/json", one(json::stats(&graph, &lines()))),
@@ -112,7 +114,10 @@ fn write(graph: EvaluatedGraph, format: Format, target: &str) -> Result<Response
             (picture.content_type(), one(drawn))
         }
     };
-    let mut response = ([(header::CONTENT_TYPE, kind)], body_of(parts)).into_response();
+    let bytes = parts.iter().map(Bytes::len).sum::<usize>();
+    let held = held.map(|held| held.hold_text(bytes as u64)).transpose()?;
+    let body = body_of(parts, bytes, held);
+    let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
     let headers = response.headers_mut();
     if let Some(parts) = missing {
         headers.insert(PARTIAL, parts);
@@ -127,9 +132,12 @@ fn write(graph: EvaluatedGraph, format: Format, target: &str) -> Result<Response
     Ok(response)
 }
 
-/// A body of parts, which are sent as they are instead of being copied together. Its length is known all the same.
-fn body_of(parts: Vec<Bytes>) -> Response {
-    let length: usize = parts.iter().map(Bytes::len).sum();
-    let parts = stream::iter(parts.into_iter().map(Ok::<_, Infallible>));
+/// A body of parts, which are sent as they are instead of being copied together; its length is known all the same. Its memory is held until it
+/// is sent, or nobody wants it any more.
+fn body_of(parts: Vec<Bytes>, length: usize, held: Option<HeldText>) -> Response {
+    let parts = stream::iter(parts).map(move |part| {
+        let _until_sent = &held;
+        Ok::<_, Infallible>(part)
+    });
     ([(header::CONTENT_LENGTH, length)], Body::from_stream(parts)).into_response()
 }

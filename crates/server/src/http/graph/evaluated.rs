@@ -62,8 +62,8 @@ pub struct EvaluatedGraph {
     pub assembled: Duration,
     /// How long the data took, in milliseconds.
     pub fetch_millis: u64,
-    /// The turn, and the memory, until the graph is written.
-    _held: Option<Arc<HeldByAnswer>>,
+    /// The turn and the memory, until the graph is written.
+    pub held: Option<Arc<HeldByAnswer>>,
 }
 
 /// The zones that are asked for, the primary one first.
@@ -194,7 +194,7 @@ impl GraphRequest {
             times: answer.times,
             assembled: began.elapsed(),
             fetch_millis,
-            _held: answer.held,
+            held: answer.held,
         })
     }
 }
