@@ -13,6 +13,8 @@ use hesper_model::{Slot, Step, Timestamp};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
+use quick_cache::sync::DefaultLifecycle;
+use quick_cache::{DefaultHashBuilder, OptionsBuilder};
 use roaring::RoaringBitmap;
 
 pub use flush::{EncodedFlush, MAX_FILE_ROWS};
@@ -109,6 +111,28 @@ impl HistoryOptions {
     }
 }
 
+/// Indexes of files, by their paths.
+type IndexCache = quick_cache::sync::Cache<String, Arc<FileIndex>, ByBytes>;
+
+/// A cache in one part. Of several each had a part of the bytes, and an index may take more than that alone: it would be made anew whenever it
+/// is asked for.
+fn index_cache(bytes: u64) -> IndexCache {
+    let options = OptionsBuilder::new()
+        .shards(1)
+        .estimated_items_capacity(INDEXES)
+        .weight_capacity(bytes)
+        .build();
+    IndexCache::with_options(
+        options.expect("both capacities are given"),
+        ByBytes,
+        DefaultHashBuilder::default(),
+        DefaultLifecycle::default(),
+    )
+}
+
+/// Indexes that are kept, about.
+const INDEXES: usize = 1000;
+
 /// History, open.
 pub struct History {
     objects: Objects,
@@ -125,7 +149,7 @@ pub struct History {
     refreshed: AtomicI64,
     /// One commit of this process at a time.
     committing: tokio::sync::Mutex<()>,
-    indexes: quick_cache::sync::Cache<String, Arc<FileIndex>, ByBytes>,
+    indexes: IndexCache,
     /// Days whose merge failed, and when, in milliseconds.
     failed_days: Mutex<HashMap<Day, i64>>,
     /// The tags of the window that was encoded last.
@@ -174,7 +198,7 @@ impl History {
             refreshed: AtomicI64::new(now.0),
             clock: options.clock,
             committing: tokio::sync::Mutex::new(()),
-            indexes: quick_cache::sync::Cache::with_weighter(1000, options.cache_bytes, ByBytes),
+            indexes: index_cache(options.cache_bytes),
             failed_days: Mutex::default(),
             flushed_tags: Mutex::default(),
             stats: HistoryStats::default(),

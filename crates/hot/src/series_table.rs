@@ -352,12 +352,6 @@ impl SeriesTable {
         keys.zip(self.values(series).iter().copied())
     }
 
-    /// The value of a key.
-    pub fn value(&self, series: SeriesRef, key: Symbol) -> Option<Symbol> {
-        let place = self.keys(series).iter().position(|k| *k == key)?;
-        Some(self.values(series)[place])
-    }
-
     /// The tags of a series as text, in the order of the keys.
     pub fn text_pairs<'a>(
         &'a self,
@@ -426,7 +420,9 @@ mod tests {
         assert_eq!(table.tags(&symbols, found), wanted);
         assert_eq!(table.source(found), DataSource::Gauge);
         let node = symbols.find("node").expect("interned");
-        let value = table.value(found, node).expect("tagged");
+        let mut values = Vec::new();
+        table.values_of_key(&[found], node, &mut values);
+        let value = values[0].expect("tagged");
         assert_eq!(&**symbols.text(value), "i-7");
         let item = ItemId::of(&wanted);
         assert_eq!(table.item_prefix(found).to_be_bytes(), item.0[..8]);
@@ -448,7 +444,8 @@ mod tests {
             let key = symbols.find(key).expect("interned");
             let mut values = vec![None];
             table.values_of_key(&some, key, &mut values);
-            let one_by_one = some.iter().map(|s| table.value(*s, key));
+            let value = |s| table.pairs(s).find(|(k, _)| *k == key).map(|(_, v)| v);
+            let one_by_one = some.iter().map(|s| value(*s));
             assert_eq!(values[1..], one_by_one.collect::<Vec<_>>());
         }
     }

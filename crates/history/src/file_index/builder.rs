@@ -174,9 +174,10 @@ impl FileIndexBuilder {
         };
         let dstype = index.key(DSTYPE);
         let mut scratch = Vec::new();
-        let mut tags = TagIndex::default();
-        for (series, row) in first_rows[..first_rows.len() - 1].iter().enumerate() {
-            tags.insert(series as u32, index.pairs(*row));
+        let columns = index.keys.iter().zip(index.values.iter().map(|v| &v[..]));
+        let all = first_rows.len() as u32 - 1;
+        let tags = TagIndex::of_columns(all, columns, &index.texts);
+        for row in &first_rows[..first_rows.len() - 1] {
             let pairs = index.pairs(*row).map(|(k, v)| (&**k, &**v));
             let declared = dstype.and_then(|k| index.value(*row, k));
             index.series.push(Series {

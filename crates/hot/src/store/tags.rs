@@ -11,6 +11,14 @@ use crate::series_table::SeriesRef;
 use crate::shard::Shard;
 use crate::symbols::Symbol;
 
+/// The first bytes of a text as a number: where two differ, they are in the order of their texts.
+fn prefix(text: &str) -> u64 {
+    let mut first = [0; 8];
+    let len = text.len().min(first.len());
+    first[..len].copy_from_slice(&text.as_bytes()[..len]);
+    u64::from_be_bytes(first)
+}
+
 /// To ask so many series for their value costs as much as to ask whether any of them is among those of a value.
 const SERIES_A_VALUE: u64 = 8;
 
@@ -43,14 +51,14 @@ impl HotStore {
         for shard in &self.shards {
             let shard = shard.read();
             let matched = shard.index.matching(query);
-            let begin = found.len();
             if matched.len() / SERIES_A_VALUE > shard.index.value_count(key) as u64 {
                 let values = shard.index.values(key, Some(&matched), after, limit);
                 found.extend(values.iter().filter_map(|text| symbols.find(text)));
             } else {
-                let series = matched.iter().map(SeriesRef);
-                found.extend(series.filter_map(|s| shard.table.value(s, key_symbol)));
-                let mut of_shard = found.split_off(begin);
+                let series: Vec<SeriesRef> = matched.iter().map(SeriesRef).collect();
+                let mut values = Vec::with_capacity(series.len());
+                shard.table.values_of_key(&series, key_symbol, &mut values);
+                let mut of_shard: Vec<Symbol> = values.into_iter().flatten().collect();
                 of_shard.sort_unstable();
                 of_shard.dedup();
                 found.append(&mut of_shard);
@@ -58,11 +66,13 @@ impl HotStore {
         }
         found.sort_unstable();
         found.dedup();
-        let texts = found.into_iter().map(|s| symbols.text(s).clone());
-        let mut texts: Vec<Arc<str>> = texts.filter(|t| after.is_none_or(|a| **t > *a)).collect();
+        let texts = found.into_iter().map(|s| symbols.text(s));
+        let texts = texts.filter(|text| after.is_none_or(|a| ***text > *a));
+        let mut texts: Vec<(u64, &Arc<str>)> = texts.map(|text| (prefix(text), text)).collect();
+        // By their first bytes, which lie here, before their texts, which lie anywhere.
         texts.sort_unstable();
-        texts.truncate(limit);
-        texts
+        let texts = texts.into_iter().take(limit);
+        texts.map(|(_, text)| text.clone()).collect()
     }
 
     /// The windows that every shard holds all of: of their series history knows no other.
@@ -109,4 +119,19 @@ impl HotStore {
 /// The query, unless it lets everything through.
 fn narrowed(query: &TagQuery) -> Option<&TagQuery> {
     (*query != TagQuery::True).then_some(query)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn prefixes_are_in_the_order_of_texts(a in "[a\\x00é]{0,10}", b in "[a\\x00é]{0,10}") {
+            let with_prefix = |text: &str| (prefix(text), text.to_owned());
+            prop_assert_eq!(with_prefix(&a).cmp(&with_prefix(&b)), a.cmp(&b));
+        }
+    }
 }
