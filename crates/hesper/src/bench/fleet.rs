@@ -2,9 +2,9 @@
 
 use std::f64::consts::PI;
 use std::ops::Range;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use hesper_model::BLOCK_SLOTS;
+use hesper_server::clock;
 
 /// Names of a node.
 const NAMES: usize = 40;
@@ -25,12 +25,15 @@ pub struct Fleet {
     step_secs: i64,
 }
 
+fn now_secs() -> i64 {
+    clock::now().millis() / 1000
+}
+
 impl Fleet {
     /// So many series of so many points. Without a start, the last point is of now; or, for a fleet of which all windows are to be
     /// sealed, the last of a window that is over: the node's own metrics keep the one of now open.
     pub fn new(series: usize, points: usize, start_secs: Option<i64>, over: bool) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let mut end = now.map_or(0, |d| d.as_secs() as i64);
+        let mut end = now_secs();
         if over {
             end -= end.rem_euclid(STEP_SECS * BLOCK_SLOTS as i64);
         }
@@ -45,11 +48,10 @@ impl Fleet {
 
     /// So many series that begin now, with a point a second.
     pub fn of_seconds(series: usize, points: usize) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             series,
             points,
-            start_secs: now.map_or(0, |d| d.as_secs() as i64) + 1,
+            start_secs: now_secs() + 1,
             step_secs: 1,
         }
     }

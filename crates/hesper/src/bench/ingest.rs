@@ -1,11 +1,12 @@
 //! Publishing the fleet over native connections, as fast as it is made durable.
 
 use std::ops::Range;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use hesper_client::proto::Hello;
 use hesper_client::{AckReceiver, BatchSender, ConnectOptions, Connection, SeriesRef};
+use hesper_server::clock;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::FleetArgs;
@@ -296,9 +297,7 @@ impl<'a> Publishing<'a> {
 
 /// Waits until a time of the clock; not at all when it is over.
 async fn until_time(millis: i64) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |d| d.as_millis() as i64);
-    if let Ok(left) = u64::try_from(millis - now) {
+    if let Ok(left) = u64::try_from(millis - clock::now().millis()) {
         tokio::time::sleep(Duration::from_millis(left)).await;
     }
 }
