@@ -2,9 +2,11 @@
 //!
 //! The clients add to series of the type `sum`, so that a batch that took effect twice, or not at all, shows in a total. After each kill they
 //! connect again and send what was not acknowledged with the same sequence numbers, as the client crate does. `HESPER_CRASH_ROUNDS` and
-//! `HESPER_CRASH_SEED` set the number of kills and the seed.
+//! `HESPER_CRASH_SEED` set the number of kills and the seed. After each kill the seconds since the one before are held against what was sent, and
+//! a page of older ones; everything now and then, and at the end.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -18,6 +20,10 @@ const CLIENTS: usize = 3;
 const SERIES: usize = 4;
 /// Batches of a client in each second of its time.
 const BATCHES_A_SLOT: u64 = 3;
+/// Seconds in a question: a graph has at most 1,440 points.
+const PAGE: i64 = 600;
+/// Kills between two checks of everything.
+const ROUNDS_A_CHECK: u64 = 50;
 /// Where the clients' time begins, in seconds.
 const START: i64 = 1_767_571_200;
 
@@ -58,6 +64,8 @@ struct Client {
     sent: BTreeMap<i64, Vec<f64>>,
     /// The last batch that was acknowledged.
     acknowledged: u64,
+    /// The seconds before this one have been checked.
+    checked: i64,
 }
 
 /// The second that a batch belongs to.
@@ -78,6 +86,7 @@ impl Client {
             unacknowledged: VecDeque::new(),
             sent: BTreeMap::new(),
             acknowledged: 0,
+            checked: START,
         }
     }
 
@@ -158,26 +167,41 @@ impl Client {
         }
     }
 
-    /// Holds the totals of the seconds of which every batch was acknowledged against those of the node. With `all`, of every second.
-    async fn check(&self, http: &Http, all: bool, round: u64) {
-        let whole = match all {
-            true => i64::MAX,
-            false if self.acknowledged == 0 => i64::MIN,
-            false => slot_of(self.acknowledged + 1) - 1,
-        };
-        let (Some((first, _)), Some((last, _))) =
-            (self.sent.first_key_value(), self.sent.last_key_value())
-        else {
-            return;
-        };
+    /// The first second of which not every batch was acknowledged.
+    fn open(&self) -> i64 {
+        slot_of(self.acknowledged + 1)
+    }
+
+    /// Every second that anything was sent for.
+    fn all(&self) -> Range<i64> {
+        START..slot_of(self.sequence) + 1
+    }
+
+    /// Checks what was acknowledged since the last time with the page before, and an older page; everything every so many rounds.
+    async fn check_acknowledged(&mut self, http: &Http, round: u64) {
+        let open = self.open();
+        if round.is_multiple_of(ROUNDS_A_CHECK) {
+            self.check(http, START..open, round).await;
+        } else {
+            let recent = (self.checked - PAGE).max(START);
+            self.check(http, recent..open, round).await;
+            let older = START + self.random.below((recent - START) as u64 + 1) as i64;
+            self.check(http, older..recent.min(older + PAGE), round)
+                .await;
+        }
+        self.checked = open;
+    }
+
+    /// Holds the totals of seconds against those of the node.
+    async fn check(&self, http: &Http, seconds: Range<i64>, round: u64) {
         let mut stored: BTreeMap<(usize, i64), f64> = BTreeMap::new();
         let program = format!(
             "name,crash.total,:eq,client,c{},:eq,:and,(,series,),:by",
             self.number
         );
-        // A graph has at most 1,440 points.
-        for start in (*first - 1..=*last).step_by(600) {
-            let (s, e) = (start.to_string(), (start + 600).to_string());
+        for start in (seconds.start - 1..seconds.end - 1).step_by(PAGE as usize) {
+            let end = (start + PAGE).min(seconds.end - 1);
+            let (s, e) = (start.to_string(), end.to_string());
             let params = [
                 ("q", program.as_str()),
                 ("s", &s),
@@ -206,7 +230,7 @@ impl Client {
                 }
             }
         }
-        for (slot, totals) in self.sent.range(..=whole.min(*last)) {
+        for (slot, totals) in self.sent.range(seconds) {
             for (series, want) in totals.iter().enumerate() {
                 let got = stored.get(&(series, *slot)).copied();
                 assert_eq!(
@@ -239,8 +263,11 @@ async fn nothing_acknowledged_is_lost_and_nothing_counts_twice() {
     for round in 0..rounds {
         let server = Server::start(directory.path(), &FLAGS).await;
         let http = Http::new(&server.http);
-        for client in &clients {
-            client.check(&http, false, round).await;
+        for client in &mut clients {
+            client.check_acknowledged(&http, round).await;
+        }
+        if round.is_multiple_of(ROUNDS_A_CHECK) {
+            println!("{round} of {rounds} kills");
         }
         // Mostly soon after the start; now and then late enough to meet a flush or a checkpoint.
         let longest = if random.below(3) == 0 { 2500 } else { 400 };
@@ -270,14 +297,14 @@ async fn nothing_acknowledged_is_lost_and_nothing_counts_twice() {
     let mut batches = 0;
     for client in &clients {
         assert_eq!(client.acknowledged, client.sequence);
-        client.check(&http, true, rounds).await;
+        client.check(&http, client.all(), rounds).await;
         batches += client.sequence;
     }
     server.stop().await;
     let server = Server::start(directory.path(), &FLAGS).await;
     let http = Http::new(&server.http);
     for client in &clients {
-        client.check(&http, true, rounds + 1).await;
+        client.check(&http, client.all(), rounds + 1).await;
     }
     let flushed = std::fs::read_dir(directory.path().join("history/manifest"));
     let flushed = flushed.expect("a manifest").count();
