@@ -193,8 +193,8 @@ impl History {
                 let keep = rules.keep_of(file.cell_slots, &index.tags_of(*row));
                 keep.is_some_and(|keep| keep <= age)
             };
-            if deletions.into_iter().any(|d| index.tags.any(&d.query))
-                || (has_ages && index.tags.first_rows().iter().any(expired))
+            if deletions.into_iter().any(|d| index.any(&d.query))
+                || (has_ages && index.first_rows().iter().any(expired))
             {
                 return Ok(true);
             }

@@ -3,7 +3,10 @@
 //! The rows of a series are neighbours, so that tags are kept by series, and a row knows its series.
 
 mod builder;
+mod cache;
 mod row_tags;
+mod rows;
+mod series;
 
 use std::sync::Arc;
 
@@ -12,7 +15,9 @@ use parquet::file::metadata::ParquetMetaData;
 use roaring::RoaringBitmap;
 
 pub use builder::{BadColumn, FileIndexBuilder};
-pub use row_tags::RowTags;
+pub use cache::IndexCache;
+pub use rows::FileRows;
+pub use series::{FileSeries, SeriesTags};
 
 use crate::DataFile;
 use crate::deletion::Deletion;
@@ -23,25 +28,8 @@ const ABSENT: u32 = u32::MAX;
 
 /// The rows of a data file and their tags.
 pub struct FileIndex {
-    /// The footer of the file, needed to read from it.
-    pub metadata: Arc<ParquetMetaData>,
-    /// Rows by tag.
-    pub tags: RowTags,
-    keys: Vec<Arc<str>>,
-    /// By key, by series: the number of the value.
-    values: Vec<Vec<u32>>,
-    texts: Vec<Arc<str>>,
-    series: Vec<Series>,
-    /// By row: the slot of element 0.
-    firsts: Vec<Slot>,
-    /// Rows of which a deletion hides these slots.
-    masks: Vec<(RoaringBitmap, TimeRange)>,
-    bytes: usize,
-}
-
-struct Series {
-    id: SeriesId,
-    source: DataSource,
+    rows: Arc<FileRows>,
+    series: Arc<FileSeries>,
 }
 
 /// What is known of a row beside its tags.
@@ -56,57 +44,65 @@ pub struct Row {
 }
 
 impl FileIndex {
+    /// The rows of a file, and their series, which are those that the rows were read with.
+    pub fn new(rows: Arc<FileRows>, series: Arc<FileSeries>) -> Self {
+        Self { rows, series }
+    }
+
+    /// The footer of the file, needed to read from it.
+    pub fn metadata(&self) -> &Arc<ParquetMetaData> {
+        &self.rows.metadata
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.firsts.len()
+        self.series.series_of.len()
     }
 
     /// True when the file has no row.
     pub fn is_empty(&self) -> bool {
-        self.firsts.is_empty()
+        self.len() == 0
     }
 
     /// What is known of a row.
     pub fn row(&self, row: u32) -> Row {
-        let series = &self.series[self.tags.series_of(row)];
+        let (id, source) = self.series.ids[self.series.of_row(row)];
         Row {
-            id: series.id,
-            first: self.firsts[row as usize],
-            source: series.source,
+            id,
+            first: self.rows.firsts.of_row(row),
+            source,
         }
     }
 
     /// Number of series.
     pub fn series(&self) -> usize {
-        self.series.len()
+        self.series.columns.len()
     }
 
     /// The number of a key's column, to ask for values with.
     pub fn key(&self, key: &str) -> Option<usize> {
-        self.keys.iter().position(|k| **k == *key)
+        self.series.columns.key_number(key)
     }
 
     /// The value that a row has for a key.
     pub fn value(&self, row: u32, key: usize) -> Option<&Arc<str>> {
-        let number = self.value_number(row, key)?;
-        Some(&self.texts[number as usize])
+        Some(self.text(self.value_number(row, key)?))
     }
 
     /// The number, in this file, of the value that a row has for a key.
     pub fn value_number(&self, row: u32, key: usize) -> Option<u32> {
-        let number = self.values[key][self.tags.series_of(row)];
-        (number != ABSENT).then_some(number)
+        let series = self.series.of_row(row);
+        self.series.columns.value_number(series, key)
     }
 
     /// The text of a value's number.
     pub fn text(&self, number: u32) -> &Arc<str> {
-        &self.texts[number as usize]
+        &self.series.columns.texts[number as usize]
     }
 
     /// The tags of a row, in the order of the keys.
     pub fn pairs(&self, row: u32) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> + Clone {
-        let keys = self.keys.iter().enumerate();
-        keys.filter_map(move |(k, key)| Some((key, self.value(row, k)?)))
+        self.series.columns.pairs(self.series.of_row(row))
     }
 
     /// The tags of a row.
@@ -121,26 +117,27 @@ impl FileIndex {
         u64::from_be_bytes(*item.0.first_chunk().expect("20 bytes"))
     }
 
-    /// Bytes held, about.
-    pub fn size_bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Leaves out what deletions hide of the file.
-    pub(crate) fn hide(&mut self, file: &DataFile, deletions: &[Arc<Deletion>]) {
+    #[must_use]
+    pub(crate) fn without(self, file: &DataFile, deletions: &[Arc<Deletion>]) -> Self {
+        if deletions.is_empty() {
+            return self;
+        }
+        let mut rows = FileRows::clone(&self.rows);
         for deletion in deletions {
-            let rows = self.tags.matching(&deletion.query);
+            let found = self.matching(&deletion.query);
             let hidden = deletion.range();
-            let (whole, part): (RoaringBitmap, RoaringBitmap) = rows
+            let (whole, part): (RoaringBitmap, RoaringBitmap) = found
                 .iter()
                 .filter(|row| meet(hidden, self.slots(file, *row)))
                 .partition(|row| {
                     let slots = self.slots(file, *row);
                     hidden.first <= slots.first && slots.last <= hidden.last
                 });
-            self.tags.hide(&whole);
-            self.masks.push((part, hidden));
+            rows.hidden |= whole;
+            rows.masks.push((part, hidden));
         }
+        Self::new(Arc::new(rows), self.series)
     }
 
     /// The slots, of the store's step, that a row can hold values of.
@@ -148,7 +145,7 @@ impl FileIndex {
         if !file.is_raw() {
             return file.range();
         }
-        let first = self.firsts[row as usize];
+        let first = self.rows.firsts.of_row(row);
         TimeRange {
             first,
             last: first.window().last_slot(),
@@ -157,10 +154,8 @@ impl FileIndex {
 
     /// The slots of a row that deletions hide.
     pub(crate) fn hidden(&self, row: u32) -> impl Iterator<Item = TimeRange> {
-        let masks = self
-            .masks
-            .iter()
-            .filter(move |(rows, _)| rows.contains(row));
+        let masks = self.rows.masks.iter();
+        let masks = masks.filter(move |(rows, _)| rows.contains(row));
         masks.map(|(_, range)| *range)
     }
 }

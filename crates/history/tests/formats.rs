@@ -88,7 +88,7 @@ async fn contents(history: &History) -> BTreeMap<(Tags, i64), u64> {
     let mut found = BTreeMap::new();
     for file in history.manifest().files_in(everything) {
         let index = history.index(&file).await.expect("an index");
-        let rows = index.tags.matching(&TagQuery::True);
+        let rows = index.matching(&TagQuery::True);
         let read = history.read_values(&file, &index, &rows, |row, values| {
             let first = index.row(row).first.0;
             for (slot, v) in (first..).zip(values).filter(|(_, v)| !v.is_nan()) {
@@ -148,7 +148,7 @@ async fn rolled_up(history: &History) -> u64 {
     };
     for file in history.manifest().files_of(60, everything) {
         let index = history.index(&file).await.expect("an index");
-        let rows = index.tags.matching(&TagQuery::True);
+        let rows = index.matching(&TagQuery::True);
         let read = history.read_rollup(&file, &index, &rows, CellValues::ALL, |_, cells| {
             datapoints += cells.datapoints()
         });

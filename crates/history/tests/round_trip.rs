@@ -70,12 +70,12 @@ async fn contents(history: &History) -> BTreeMap<(Tags, i64), f64> {
     let mut found = BTreeMap::new();
     for file in history.manifest().files_in(everything) {
         let index = history.index(&file).await.expect("an index");
-        let rows = index.tags.matching(&TagQuery::True);
+        let rows = index.matching(&TagQuery::True);
         assert_eq!(rows.len(), file.rows);
         let mut keys = history.keys(&file).await.expect("keys");
         keys.push("name".into());
         keys.sort_unstable();
-        assert_eq!(keys, index.tags.keys(None, None, usize::MAX));
+        assert_eq!(keys, index.keys(None, None, usize::MAX));
         let read = history.read_values(&file, &index, &rows, |row, values| {
             let first = index.row(row).first.0;
             for (slot, v) in (first..).zip(values).filter(|(_, v)| !v.is_nan()) {
@@ -290,7 +290,7 @@ async fn broken_files_are_errors_that_name_the_file() {
         let fresh = history(&store, "two").await;
         let read = async {
             let index = fresh.index(&file).await?;
-            let rows = index.tags.matching(&TagQuery::True);
+            let rows = index.matching(&TagQuery::True);
             fresh.read_values(&file, &index, &rows, |_, _| {}).await
         };
         if let Err(error) = read.await {
@@ -309,4 +309,51 @@ async fn broken_files_are_errors_that_name_the_file() {
     store.delete(&path).await.expect("deleted");
     let gone = history(&store, "three").await.index(&file).await;
     assert!(gone.err().expect("gone").to_string().contains(&file.path));
+}
+
+#[tokio::test]
+async fn windows_of_the_same_series_share_their_index() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let writer = history(&store, "one").await;
+    let node = node(InHistory::default());
+    let windows = 8;
+    let all = 500;
+    for window in 0..windows {
+        let slot = window * 60 + 1;
+        let points: Vec<_> = (0..all).map(|i| (tags(i), slot, slot as f64)).collect();
+        publish(&node.hot, &points);
+        flush(&node.hot, &writer).await;
+    }
+    let everything = TimeRange {
+        first: Slot(-10_000),
+        last: Slot(100_000),
+    };
+    let files = writer.manifest().files_in(everything);
+    assert_eq!(files.len(), windows as usize);
+    let kept_bytes = async |history: &History, n: usize| {
+        for file in &files[..n] {
+            let index = history.index(file).await.expect("an index");
+            assert_eq!(index.series(), all);
+            let node_7 = TagQuery::Equal("node".into(), "i-007".into());
+            let rows = index.matching(&node_7);
+            assert_eq!(rows.len(), 1);
+            let row = rows.min().expect("one");
+            assert_eq!(index.tags_of(row), tags(7));
+            assert_eq!(
+                index.row(row).first.time(STEP),
+                Slot(file.range().first.0).time(STEP)
+            );
+        }
+        history.kept_bytes().0
+    };
+    let one = kept_bytes(&history(&store, "two").await, 1).await;
+    let each = kept_bytes(&history(&store, "three").await, files.len()).await;
+    // Each still has rows and a footer of its own.
+    assert!(each < one * 4, "one takes {one}, {windows} take {each}");
+    // With room for the rows of the files and not for the series, what is asked for is read again, and the same.
+    let narrow = History::open(store.clone(), STEP, "four".to_owned(), one / 2).await;
+    let narrow = narrow.expect("a manifest that can be read");
+    for _ in 0..2 {
+        assert!(kept_bytes(&narrow, files.len()).await <= one / 2);
+    }
 }

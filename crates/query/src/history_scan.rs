@@ -294,7 +294,7 @@ impl HistoryScan<'_> {
             }
             match self.history.index(&file).await {
                 Ok(index) => {
-                    let rows = index.tags.matching(&self.request.query);
+                    let rows = index.matching(&self.request.query);
                     ids.extend(rows.iter().map(|row| index.row(row).id));
                 }
                 Err(e) => outcome.miss(&file, e.to_string()),

@@ -69,8 +69,8 @@ impl Tiers {
         let (after, limit) = (request.after.as_deref(), request.limit);
         let memory = self.hot.tag_keys(&request.query, after, limit);
         self.with_history(request, memory, |index| {
-            let matched = index.tags.matching(&request.query);
-            index.tags.keys(Some(&matched), after, limit)
+            let matched = index.matching(&request.query);
+            index.keys(Some(&matched), after, limit)
         })
         .await
     }
@@ -80,8 +80,8 @@ impl Tiers {
         let (after, limit) = (request.after.as_deref(), request.limit);
         let memory = self.hot.tag_values(key, &request.query, after, limit);
         self.with_history(request, memory, |index| {
-            let matched = index.tags.matching(&request.query);
-            index.tags.values(key, Some(&matched), after, limit)
+            let matched = index.matching(&request.query);
+            index.values(key, Some(&matched), after, limit)
         })
         .await
     }

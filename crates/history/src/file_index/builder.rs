@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, Int32Array, MapArray, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::{Int32Type, TimestampMillisecondType};
 use hashbrown::HashMap;
-use hesper_hot::tag_index::TagIndex;
-use hesper_model::data_source::DSTYPE;
-use hesper_model::{DataSource, SeriesId, Slot, Step, Timestamp};
+use hesper_model::{Slot, Step, Timestamp};
 use parquet::file::metadata::ParquetMetaData;
+use roaring::RoaringBitmap;
 
-use super::{ABSENT, FileIndex, RowTags, Series};
+use super::rows::Firsts;
+use super::{ABSENT, FileRows, SeriesTags};
 use crate::layout;
 
 /// Gathers the rows of a file, record batch by record batch.
@@ -123,69 +123,40 @@ impl FileIndexBuilder {
         number
     }
 
-    /// The index of all rows added.
-    pub fn finish(self, metadata: Arc<ParquetMetaData>) -> FileIndex {
-        // The keys in their order, as ids and item ids need them.
+    /// All rows added, and what tells their series.
+    pub fn finish(self, metadata: Arc<ParquetMetaData>) -> (FileRows, SeriesTags) {
         let mut order: Vec<usize> = (0..self.keys.len()).collect();
         order.sort_by_key(|k| &self.keys[*k]);
         let keys: Vec<_> = order.iter().map(|k| self.keys[*k].clone()).collect();
         let rows = self.starts.len();
         let same = |a: usize, b: usize| self.values.iter().all(|column| column[a] == column[b]);
-        let mut first_rows = Vec::new();
-        let mut series_of = Vec::with_capacity(rows);
-        for row in 0..rows {
-            // The rows of a series are neighbours.
-            if row == 0 || !same(row - 1, row) {
-                first_rows.push(row as u32);
-            }
-            series_of.push(first_rows.len() as u32 - 1);
-        }
-        let values: Vec<Vec<u32>> = order
-            .iter()
-            .map(|k| {
-                first_rows
-                    .iter()
-                    .map(|row| self.values[*k][*row as usize])
-                    .collect()
-            })
+        // The rows of a series are neighbours.
+        let mut first_rows: Vec<u32> = (0..rows)
+            .filter(|row| *row == 0 || !same(row - 1, *row))
+            .map(|row| row as u32)
             .collect();
+        let by_series = |key: usize| {
+            let first = first_rows.iter();
+            first.map(|row| self.values[key][*row as usize]).collect()
+        };
+        let values: Vec<Vec<u32>> = order.iter().map(|k| by_series(*k)).collect();
+        first_rows.push(rows as u32);
         let firsts = self.starts.iter().zip(&self.steps).map(|(start, step)| {
             let step = Step::from_millis(i64::from(*step)).unwrap_or(Step::from_secs(60));
             Slot::ending_by(Timestamp(*start), step)
         });
-        let text_bytes: usize = self.texts.iter().map(|t| t.len() + 40).sum();
-        // Each tag of a series costs its number, and about two bytes in a bitmap.
-        let cells: usize = values.iter().map(Vec::len).sum();
-        first_rows.push(rows as u32);
-        let first_rows: Arc<[u32]> = first_rows.into();
-        let mut index = FileIndex {
+        let rows = FileRows {
             metadata,
-            tags: RowTags::new(first_rows.clone(), series_of.into()),
+            firsts: Firsts::of(firsts.collect()),
+            masks: Vec::new(),
+            hidden: RoaringBitmap::new(),
+        };
+        let columns = SeriesTags {
             keys,
             values,
             texts: self.texts,
-            series: Vec::with_capacity(first_rows.len() - 1),
-            firsts: firsts.collect(),
-            masks: Vec::new(),
-            bytes: text_bytes
-                + cells * 6
-                + rows * 12
-                + first_rows.len() * (4 + size_of::<Series>()),
+            first_rows,
         };
-        let dstype = index.key(DSTYPE);
-        let mut scratch = Vec::new();
-        let columns = index.keys.iter().zip(index.values.iter().map(|v| &v[..]));
-        let all = first_rows.len() as u32 - 1;
-        let tags = TagIndex::of_columns(all, columns, &index.texts);
-        for row in &first_rows[..first_rows.len() - 1] {
-            let pairs = index.pairs(*row).map(|(k, v)| (&**k, &**v));
-            let declared = dstype.and_then(|k| index.value(*row, k));
-            index.series.push(Series {
-                id: SeriesId::of_pairs(pairs, &mut scratch),
-                source: DataSource::of_tag(declared.map(|v| &**v)),
-            });
-        }
-        index.tags.index = tags;
-        index
+        (rows, columns)
     }
 }

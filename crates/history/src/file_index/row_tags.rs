@@ -1,59 +1,34 @@
-//! The tags of a file's rows.
+//! Finding the rows of a file by their tags. Rows that a deletion hides altogether are not found.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use hesper_hot::tag_index::TagIndex;
 use hesper_model::TagQuery;
 use roaring::RoaringBitmap;
 
-/// Which rows carry which tags. Rows that a deletion hides altogether are not found.
-pub struct RowTags {
-    /// By series.
-    pub(super) index: TagIndex,
-    /// By series: its first row; at the end the number of rows.
-    first_rows: Arc<[u32]>,
-    /// By row.
-    series_of: Arc<[u32]>,
-    hidden: RoaringBitmap,
-}
+use super::FileIndex;
 
-impl RowTags {
-    pub(super) fn new(first_rows: Arc<[u32]>, series_of: Arc<[u32]>) -> Self {
-        Self {
-            index: TagIndex::default(),
-            first_rows,
-            series_of,
-            hidden: RoaringBitmap::new(),
-        }
-    }
-
-    pub(super) fn series_of(&self, row: u32) -> usize {
-        self.series_of[row as usize] as usize
-    }
-
-    pub(super) fn hide(&mut self, rows: &RoaringBitmap) {
-        self.hidden |= rows;
-    }
-
+impl FileIndex {
     /// The rows whose tags fit a query.
     pub fn matching(&self, query: &TagQuery) -> RoaringBitmap {
+        let first_rows = &self.series.columns.first_rows;
         let mut rows = RoaringBitmap::new();
-        for series in self.index.matching(query) {
+        for series in self.series.tags.matching(query) {
             let series = series as usize;
-            rows.insert_range(self.first_rows[series]..self.first_rows[series + 1]);
+            rows.insert_range(first_rows[series]..first_rows[series + 1]);
         }
-        rows - &self.hidden
+        rows - &self.rows.hidden
     }
 
     /// True when the tags of any row fit, hidden or not.
     pub(crate) fn any(&self, query: &TagQuery) -> bool {
-        !self.index.matching(query).is_empty()
+        !self.series.tags.matching(query).is_empty()
     }
 
     /// By series: its first row.
     pub(crate) fn first_rows(&self) -> &[u32] {
-        &self.first_rows[..self.first_rows.len() - 1]
+        let first_rows = &self.series.columns.first_rows;
+        &first_rows[..first_rows.len() - 1]
     }
 
     /// The keys that rows of `within` carry (any rows when `None`), after `after`, sorted, at most `limit`.
@@ -64,7 +39,7 @@ impl RowTags {
         limit: usize,
     ) -> Vec<Arc<str>> {
         let within = self.series_within(within);
-        self.index.keys(within.as_ref(), after, limit)
+        self.series.tags.keys(within.as_ref(), after, limit)
     }
 
     /// The values of a key that rows of `within` carry (any rows when `None`), after `after`, sorted, at most `limit`.
@@ -76,20 +51,17 @@ impl RowTags {
         limit: usize,
     ) -> Vec<Arc<str>> {
         let within = self.series_within(within);
-        self.index.values(key, within.as_ref(), after, limit)
+        self.series.tags.values(key, within.as_ref(), after, limit)
     }
 
     fn series_within(&self, rows: Option<&RoaringBitmap>) -> Option<RoaringBitmap> {
         let rows = match rows {
             Some(rows) => Cow::Borrowed(rows),
-            None if self.hidden.is_empty() => return None,
+            None if self.rows.hidden.is_empty() => return None,
             None => Cow::Owned(self.matching(&TagQuery::True)),
         };
-        let mut series: Vec<u32> = rows
-            .iter()
-            .map(|row| self.series_of[row as usize])
-            .collect();
+        let mut series: Vec<usize> = rows.iter().map(|row| self.series.of_row(row)).collect();
         series.dedup();
-        Some(series.into_iter().collect())
+        Some(series.into_iter().map(|s| s as u32).collect())
     }
 }

@@ -1,6 +1,7 @@
 //! The rows of a file.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
@@ -11,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::{LOST_FILE, Severity, Verification};
 use crate::DataFile;
 use crate::encode::Summary;
-use crate::file_index::FileIndexBuilder;
+use crate::file_index::{FileIndex, FileIndexBuilder, FileSeries};
 use crate::layout;
 use crate::merge::TagColumns;
 use crate::read::{ValueColumns, primitive};
@@ -83,7 +84,8 @@ impl<'a> Rows<'a> {
             index.add(&batch).map_err(|e| text(&e))?;
             self.batch(&batch, &mut firsts)?;
         }
-        let index = index.finish(metadata);
+        let (rows, columns) = index.finish(metadata);
+        let index = FileIndex::new(Arc::new(rows), Arc::new(FileSeries::new(columns)));
         self.against_manifest()?;
         if index.series() != firsts.len() {
             return Err(format!(
@@ -97,7 +99,7 @@ impl<'a> Rows<'a> {
                 .iter()
                 .map(|(k, v)| TagQuery::Equal(k.into(), v.into()));
             let query = exact.fold(TagQuery::True, TagQuery::and);
-            if index.tags_of(row) != tags || !index.tags.matching(&query).contains(row) {
+            if index.tags_of(row) != tags || !index.matching(&query).contains(row) {
                 return Err(format!("row {row} is not in its index as it is"));
             }
         }

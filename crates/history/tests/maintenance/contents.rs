@@ -30,7 +30,7 @@ pub async fn raw_of(history: &History, files: Vec<Arc<DataFile>>) -> Contents {
     let mut seen = BTreeSet::new();
     for file in files {
         let index = history.index(&file).await.expect("an index");
-        let rows = index.tags.matching(&TagQuery::True);
+        let rows = index.matching(&TagQuery::True);
         let read = history.read_values(&file, &index, &rows, |row, values| {
             let first = index.row(row).first.0;
             for (slot, v) in (first..).zip(values).filter(|(_, v)| !v.is_nan()) {
@@ -55,7 +55,7 @@ pub async fn rollup(history: &History, cell_slots: u32) -> BTreeMap<(Tags, i64),
     let mut found = BTreeMap::new();
     for file in history.manifest().files_of(cell_slots, EVERYTHING) {
         let index = history.index(&file).await.expect("an index");
-        let rows = index.tags.matching(&TagQuery::True);
+        let rows = index.matching(&TagQuery::True);
         let read = history.read_rollup(&file, &index, &rows, CellValues::ALL, |row, cells| {
             assert_eq!(index.row(row).first, cells.first);
             let tags = index.tags_of(row);

@@ -39,7 +39,7 @@ async fn read_with_faults(history: &History) -> Result<u64, HistoryError> {
     let mut values = 0;
     for file in history.manifest().files_in(contents::EVERYTHING) {
         let index = history.index(&file).await?;
-        let rows = index.tags.matching(&hesper_model::TagQuery::True);
+        let rows = index.matching(&hesper_model::TagQuery::True);
         let read = history.read_values(&file, &index, &rows, |_, row| {
             values += row.iter().filter(|v| !v.is_nan()).count() as u64;
         });

@@ -263,9 +263,9 @@ async fn what_is_deleted_is_in_no_index() {
     let apps = async || {
         let file = history.manifest().files_in(contents::EVERYTHING).remove(0);
         let index = history.index(&file).await.expect("an index");
-        let texts = index.tags.values("nf.app", None, None, 10);
-        let all = index.tags.matching(&TagQuery::True);
-        let same = index.tags.values("nf.app", Some(&all), None, 10);
+        let texts = index.values("nf.app", None, None, 10);
+        let all = index.matching(&TagQuery::True);
+        let same = index.values("nf.app", Some(&all), None, 10);
         assert_eq!(texts, same);
         texts.iter().map(ToString::to_string).collect::<Vec<_>>()
     };

@@ -139,7 +139,7 @@ async fn a_day_of_the_fleet_is_merged() {
         let began = Instant::now();
         let index = history.index(&file).await.expect("an index");
         indexing += began.elapsed().as_secs_f64();
-        let rows = index.tags.matching(&TagQuery::True);
+        let rows = index.matching(&TagQuery::True);
         let began = Instant::now();
         let values = history.read_values(&file, &index, &rows, |_, values| read += values.len());
         values.await.expect("whole");

@@ -163,7 +163,7 @@ impl HistoryScan<'_> {
         seen: &mut Repeated,
         repeated: &mut Repeated,
     ) {
-        for row in index.tags.matching(&self.request.query) {
+        for row in index.matching(&self.request.query) {
             let at = index.row(row);
             let block = (at.first.window(), at.id);
             let is_of_range = !range.positions_in(block.0).is_empty();

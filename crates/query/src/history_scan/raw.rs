@@ -42,7 +42,7 @@ impl HistoryScan<'_> {
         segment: Segment,
         pick: Pick<'_>,
     ) -> RoaringBitmap {
-        let mut rows = index.tags.matching(&self.request.query);
+        let mut rows = index.matching(&self.request.query);
         rows.remove_range(..piece.rows.start);
         rows.remove_range(piece.rows.end..);
         let Some(groups) = RowGroups::of(index, &self.request.grouping) else {

@@ -156,7 +156,7 @@ struct Filter<'a> {
 impl Filter<'_> {
     /// The rows of a piece that are needed.
     fn wanted(&self, scan: &HistoryScan<'_>, index: &FileIndex, piece: &Piece) -> RoaringBitmap {
-        let mut rows = index.tags.matching(&scan.request.query);
+        let mut rows = index.matching(&scan.request.query);
         rows.remove_range(..piece.rows.start);
         rows.remove_range(piece.rows.end..);
         let all_answered = self.answered.iter().any(|(_, all)| *all);

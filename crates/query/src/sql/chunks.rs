@@ -152,7 +152,7 @@ impl SeriesRequest {
             // A file that cannot be read is scanned nevertheless: the scan says so.
             let series = match tiers.history.index(file).await {
                 Ok(index) => {
-                    let rows = index.tags.matching(&self.query).len();
+                    let rows = index.matching(&self.query).len();
                     let windows = file.range().windows().count() as u64;
                     // A row of raw data is a window, that of a roll-up a day at most.
                     match file.is_raw() {
