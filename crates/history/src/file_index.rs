@@ -3,11 +3,11 @@
 //! The rows of a series are neighbours, so that tags are kept by series, and a row knows its series.
 
 mod builder;
-mod cache;
+mod column;
 mod row_tags;
 mod rows;
-mod series;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hesper_model::{DataSource, ItemId, SeriesId, Slot, Tags, TimeRange};
@@ -15,21 +15,37 @@ use parquet::file::metadata::ParquetMetaData;
 use roaring::RoaringBitmap;
 
 pub use builder::{BadColumn, FileIndexBuilder};
-pub use cache::IndexCache;
-pub use rows::FileRows;
-pub use series::{FileSeries, SeriesTags};
 
 use crate::DataFile;
 use crate::deletion::Deletion;
 use crate::layout;
-
-/// No value.
-const ABSENT: u32 = u32::MAX;
+use column::Column;
+use rows::{Firsts, SeriesRows};
 
 /// The rows of a data file and their tags.
 pub struct FileIndex {
-    rows: Arc<FileRows>,
-    series: Arc<FileSeries>,
+    /// The footer of the file, needed to read from it.
+    pub metadata: Arc<ParquetMetaData>,
+    /// Those that any series carries, sorted, as ids and item ids need them.
+    keys: Vec<Arc<str>>,
+    /// By key.
+    columns: Vec<Column>,
+    /// By series.
+    ids: Vec<SeriesId>,
+    rows: SeriesRows,
+    firsts: Firsts,
+    sources: Option<Sources>,
+    /// Rows that a deletion hides altogether.
+    hidden: RoaringBitmap,
+    /// Rows of which a deletion hides these slots.
+    masks: Vec<(RoaringBitmap, TimeRange)>,
+}
+
+/// How values are consolidated, as the tag for it says.
+struct Sources {
+    key: usize,
+    /// By the number of the tag's value, from 1.
+    of_value: Vec<DataSource>,
 }
 
 /// What is known of a row beside its tags.
@@ -44,19 +60,9 @@ pub struct Row {
 }
 
 impl FileIndex {
-    /// The rows of a file, and their series, which are those that the rows were read with.
-    pub fn new(rows: Arc<FileRows>, series: Arc<FileSeries>) -> Self {
-        Self { rows, series }
-    }
-
-    /// The footer of the file, needed to read from it.
-    pub fn metadata(&self) -> &Arc<ParquetMetaData> {
-        &self.rows.metadata
-    }
-
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.series.series_of.len()
+        self.rows.len()
     }
 
     /// True when the file has no row.
@@ -66,43 +72,55 @@ impl FileIndex {
 
     /// What is known of a row.
     pub fn row(&self, row: u32) -> Row {
-        let (id, source) = self.series.ids[self.series.of_row(row)];
+        let series = self.rows.series_of(row);
         Row {
-            id,
-            first: self.rows.firsts.of_row(row),
-            source,
+            id: self.ids[series],
+            first: self.firsts.of_row(row),
+            source: self.source_of(series),
         }
+    }
+
+    fn source_of(&self, series: usize) -> DataSource {
+        let declared = self.sources.as_ref().and_then(|sources| {
+            let number = self.columns[sources.key].number(series)?;
+            Some(sources.of_value[number as usize - 1])
+        });
+        declared.unwrap_or_else(|| DataSource::of_tag(None))
     }
 
     /// Number of series.
     pub fn series(&self) -> usize {
-        self.series.columns.len()
+        self.ids.len()
+    }
+
+    /// The first row of each series.
+    pub(crate) fn first_rows(&self) -> Cow<'_, [u32]> {
+        self.rows.firsts()
     }
 
     /// The number of a key's column, to ask for values with.
     pub fn key(&self, key: &str) -> Option<usize> {
-        self.series.columns.key_number(key)
+        self.keys.binary_search_by(|k| (**k).cmp(key)).ok()
     }
 
-    /// The value that a row has for a key.
-    pub fn value(&self, row: u32, key: usize) -> Option<&Arc<str>> {
-        Some(self.text(self.value_number(row, key)?))
-    }
-
-    /// The number, in this file, of the value that a row has for a key.
+    /// The number, in this file and for this key, of the value that a row has.
     pub fn value_number(&self, row: u32, key: usize) -> Option<u32> {
-        let series = self.series.of_row(row);
-        self.series.columns.value_number(series, key)
+        self.columns[key].number(self.rows.series_of(row))
     }
 
-    /// The text of a value's number.
-    pub fn text(&self, number: u32) -> &Arc<str> {
-        &self.series.columns.texts[number as usize]
+    /// The text of a key's value by its number.
+    pub fn text(&self, key: usize, number: u32) -> &Arc<str> {
+        self.columns[key].value(number)
     }
 
     /// The tags of a row, in the order of the keys.
     pub fn pairs(&self, row: u32) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> + Clone {
-        self.series.columns.pairs(self.series.of_row(row))
+        self.pairs_of(self.rows.series_of(row))
+    }
+
+    fn pairs_of(&self, series: usize) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> + Clone {
+        let keys = self.keys.iter().zip(&self.columns);
+        keys.filter_map(move |(key, column)| Some((key, column.value(column.number(series)?))))
     }
 
     /// The tags of a row.
@@ -117,27 +135,33 @@ impl FileIndex {
         u64::from_be_bytes(*item.0.first_chunk().expect("20 bytes"))
     }
 
+    /// Bytes held, about.
+    pub fn size_bytes(&self) -> usize {
+        let columns = self.columns.iter().map(Column::size_bytes);
+        let masks = self.masks.iter().map(|(rows, _)| rows);
+        let bitmaps = masks.chain([&self.hidden]).map(|b| b.serialized_size());
+        self.metadata.memory_size()
+            + columns.chain(bitmaps).sum::<usize>()
+            + self.ids.len() * size_of::<SeriesId>()
+            + self.rows.size_bytes()
+            + self.firsts.size_bytes()
+    }
+
     /// Leaves out what deletions hide of the file.
-    #[must_use]
-    pub(crate) fn without(self, file: &DataFile, deletions: &[Arc<Deletion>]) -> Self {
-        if deletions.is_empty() {
-            return self;
-        }
-        let mut rows = FileRows::clone(&self.rows);
+    pub(crate) fn hide(&mut self, file: &DataFile, deletions: &[Arc<Deletion>]) {
         for deletion in deletions {
-            let found = self.matching(&deletion.query);
+            let rows = self.matching(&deletion.query);
             let hidden = deletion.range();
-            let (whole, part): (RoaringBitmap, RoaringBitmap) = found
+            let (whole, part): (RoaringBitmap, RoaringBitmap) = rows
                 .iter()
                 .filter(|row| meet(hidden, self.slots(file, *row)))
                 .partition(|row| {
                     let slots = self.slots(file, *row);
                     hidden.first <= slots.first && slots.last <= hidden.last
                 });
-            rows.hidden |= whole;
-            rows.masks.push((part, hidden));
+            self.hidden |= whole;
+            self.masks.push((part, hidden));
         }
-        Self::new(Arc::new(rows), self.series)
     }
 
     /// The slots, of the store's step, that a row can hold values of.
@@ -145,7 +169,7 @@ impl FileIndex {
         if !file.is_raw() {
             return file.range();
         }
-        let first = self.rows.firsts.of_row(row);
+        let first = self.firsts.of_row(row);
         TimeRange {
             first,
             last: first.window().last_slot(),
@@ -154,8 +178,10 @@ impl FileIndex {
 
     /// The slots of a row that deletions hide.
     pub(crate) fn hidden(&self, row: u32) -> impl Iterator<Item = TimeRange> {
-        let masks = self.rows.masks.iter();
-        let masks = masks.filter(move |(rows, _)| rows.contains(row));
+        let masks = self
+            .masks
+            .iter()
+            .filter(move |(rows, _)| rows.contains(row));
         masks.map(|(_, range)| *range)
     }
 }

@@ -23,7 +23,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use parquet::schema::types::SchemaDescriptor;
 use roaring::RoaringBitmap;
 
-use crate::file_index::{BadColumn, FileIndex, FileIndexBuilder, FileRows, SeriesTags, is_indexed};
+use crate::file_index::{BadColumn, FileIndex, FileIndexBuilder, is_indexed};
 use crate::layout;
 use crate::objects::Objects;
 use crate::rows::{Flat, Lists, RowGroup, RowReader, in_column};
@@ -115,17 +115,11 @@ pub(crate) async fn contained<T>(
 ///
 /// # Errors
 /// When the file cannot be read or is not of the layout.
-pub async fn read_tags(
-    objects: &Objects,
-    file: &DataFile,
-) -> Result<(FileRows, SeriesTags), HistoryError> {
-    contained(file, tags_of(objects, file)).await
+pub async fn read_index(objects: &Objects, file: &DataFile) -> Result<FileIndex, HistoryError> {
+    contained(file, index_of(objects, file)).await
 }
 
-async fn tags_of(
-    objects: &Objects,
-    file: &DataFile,
-) -> Result<(FileRows, SeriesTags), HistoryError> {
+async fn index_of(objects: &Objects, file: &DataFile) -> Result<FileIndex, HistoryError> {
     let failed = |e: &dyn std::fmt::Display| HistoryError::file(&file.path, e);
     let builder = ParquetRecordBatchStreamBuilder::new(open(objects, file))
         .await
@@ -144,7 +138,7 @@ async fn tags_of(
     Ok(index.finish(metadata))
 }
 
-/// Reads the tag keys that a file has, `name` excepted, from its footer. Of a file that has more keys than columns all tags are read.
+/// Reads the tag keys that a file has, `name` excepted, from its footer. Of a file that has more keys than columns the index is made.
 ///
 /// # Errors
 /// When the file cannot be read or is not of the layout.
@@ -153,9 +147,10 @@ pub async fn read_keys(objects: &Objects, file: &DataFile) -> Result<Vec<Arc<str
     if !more {
         return Ok(keys);
     }
-    let (_, columns) = read_tags(objects, file).await?;
-    let keys = columns.into_keys();
-    Ok(keys.filter(|key| **key != *layout::NAME).collect())
+    let index = read_index(objects, file).await?;
+    let mut keys = index.keys(None, None, usize::MAX);
+    keys.retain(|key| **key != *layout::NAME);
+    Ok(keys)
 }
 
 /// The keys that have columns, and whether there may be others.
@@ -198,7 +193,7 @@ pub(crate) async fn open_values(
     rows: &RoaringBitmap,
 ) -> Result<RowReader, HistoryError> {
     let columns = &VALUE_COLUMNS;
-    let opening = RowReader::open(objects, file, index.metadata(), rows, columns);
+    let opening = RowReader::open(objects, file, &index.metadata, rows, columns);
     contained(file, opening).await
 }
 

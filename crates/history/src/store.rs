@@ -13,6 +13,8 @@ use hesper_model::{Slot, Step, Timestamp};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
+use quick_cache::sync::DefaultLifecycle;
+use quick_cache::{DefaultHashBuilder, OptionsBuilder};
 use roaring::RoaringBitmap;
 
 pub use flush::{EncodedFlush, MAX_FILE_ROWS};
@@ -22,7 +24,7 @@ pub(crate) use commit::{Change, Fit, json, kind, load_manifest, parse_commit, pa
 use crate::day::Day;
 use crate::deletion::Deletion;
 use crate::encode::EncodedFile;
-use crate::file_index::{FileIndex, IndexCache};
+use crate::file_index::FileIndex;
 use crate::manifest::{DataFile, Manifest};
 use crate::objects::{Created, Objects, Retry};
 use crate::page_cache::PageCache;
@@ -66,6 +68,15 @@ pub(crate) struct FilePlace {
     pub level: u8,
 }
 
+#[derive(Clone)]
+struct ByBytes;
+
+impl quick_cache::Weighter<String, Arc<FileIndex>> for ByBytes {
+    fn weight(&self, path: &String, index: &Arc<FileIndex>) -> u64 {
+        (path.len() + index.size_bytes()) as u64
+    }
+}
+
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -99,6 +110,28 @@ impl HistoryOptions {
         }
     }
 }
+
+/// Indexes of files, by their paths.
+type IndexCache = quick_cache::sync::Cache<String, Arc<FileIndex>, ByBytes>;
+
+/// A cache in one part. Of several each had a part of the bytes, and an index may take more than that alone: it would be made anew whenever it
+/// is asked for.
+fn index_cache(bytes: u64) -> IndexCache {
+    let options = OptionsBuilder::new()
+        .shards(1)
+        .estimated_items_capacity(INDEXES)
+        .weight_capacity(bytes)
+        .build();
+    IndexCache::with_options(
+        options.expect("both capacities are given"),
+        ByBytes,
+        DefaultHashBuilder::default(),
+        DefaultLifecycle::default(),
+    )
+}
+
+/// Indexes that are kept, about.
+const INDEXES: usize = 1000;
 
 /// History, open.
 pub struct History {
@@ -165,7 +198,7 @@ impl History {
             refreshed: AtomicI64::new(now.0),
             clock: options.clock,
             committing: tokio::sync::Mutex::new(()),
-            indexes: IndexCache::new(options.cache_bytes),
+            indexes: index_cache(options.cache_bytes),
             failed_days: Mutex::default(),
             flushed_tags: Mutex::default(),
             stats: HistoryStats::default(),
@@ -300,10 +333,12 @@ impl History {
             None => Cow::Borrowed(&file.path),
             Some(newest) => Cow::Owned(format!("{} without {newest}", file.path)),
         };
-        let read = || read::read_tags(&self.objects, file);
-        let without = |index: FileIndex| index.without(file, &deletions);
-        let index = self.indexes.index(&key, read, without).await;
-        self.noted(index.map(Arc::new))
+        let index = self.indexes.get_or_insert_async(&*key, async {
+            let mut index = read::read_index(&self.objects, file).await?;
+            index.hide(file, &deletions);
+            Ok(Arc::new(index))
+        });
+        self.noted(index.await)
     }
 
     /// The tag keys that a file has, `name` excepted, also those of rows that were deleted. Nothing is kept of what is read.
@@ -446,7 +481,7 @@ impl History {
 
     /// Bytes that are kept in memory, about: indexes of files, and parts of them.
     pub fn kept_bytes(&self) -> (u64, u64) {
-        (self.indexes.size_bytes(), self.pages.size_bytes())
+        (self.indexes.weight(), self.pages.size_bytes())
     }
 
     /// Bytes of all files that count, and datapoints of those of raw data.

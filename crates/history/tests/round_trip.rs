@@ -11,7 +11,7 @@ use hesper_hot::log::record::ClientId;
 use hesper_hot::store::InHistory;
 use hesper_hot::window::FlushId;
 use hesper_hot::{Batch, HotStore, StoreOptions};
-use hesper_model::{Slot, Step, TagQuery, Tags, TimeRange, Timestamp, Window};
+use hesper_model::{Slot, Step, TagPattern, TagQuery, Tags, TimeRange, Timestamp, Window};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -311,49 +311,126 @@ async fn broken_files_are_errors_that_name_the_file() {
     assert!(gone.err().expect("gone").to_string().contains(&file.path));
 }
 
+fn queries() -> impl Strategy<Value = TagQuery> {
+    let key = || prop::sample::select(vec!["name", "nf.app", "node", "zone", "Zone", "missing"]);
+    let value = || {
+        prop::sample::select(vec![
+            "", "metric.0", "metric.1", "api", "i-003", "i-011", "i-1", "lower", "upper", "zz",
+        ])
+    };
+    let pattern = prop::sample::select(vec![
+        "i-0",
+        "i-.1",
+        ".*er$",
+        "metric.(0|2)",
+        "^up.*|^lo",
+        "",
+    ]);
+    let clause = prop_oneof![
+        Just(TagQuery::True),
+        Just(TagQuery::False),
+        key().prop_map(|k| TagQuery::Has(k.into())),
+        (key(), value(), 0..5).prop_map(|(k, v, n)| {
+            let (k, v) = (k.into(), v.into());
+            match n {
+                0 => TagQuery::Equal(k, v),
+                1 => TagQuery::LessThan(k, v),
+                2 => TagQuery::LessThanEqual(k, v),
+                3 => TagQuery::GreaterThan(k, v),
+                _ => TagQuery::GreaterThanEqual(k, v),
+            }
+        }),
+        (key(), prop::collection::vec(value(), 0..4))
+            .prop_map(|(k, vs)| TagQuery::In(k.into(), vs.into_iter().map(Into::into).collect())),
+        (key(), pattern).prop_map(|(k, p)| {
+            let pattern = TagPattern::new(p, false).expect("valid");
+            TagQuery::Matches(k.into(), pattern)
+        }),
+    ];
+    clause.prop_recursive(3, 12, 2, |inner| {
+        let two = (inner.clone(), inner.clone());
+        prop_oneof![
+            two.clone()
+                .prop_map(|(a, b)| TagQuery::And(Box::new(a), Box::new(b))),
+            two.prop_map(|(a, b)| TagQuery::Or(Box::new(a), Box::new(b))),
+            inner.prop_map(|q| TagQuery::Not(Box::new(q))),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn an_index_finds_what_the_tags_say(
+        series in prop::collection::btree_set(0usize..400, 1..200),
+        windows in 1i64..3,
+        asked in prop::collection::vec(queries(), 1..20),
+        after in prop::option::of(prop::sample::select(vec!["", "api", "i-1", "node", "zone"])),
+        limit in 1usize..50,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+            let history = history(&store, "one").await;
+            let node = node(InHistory::default());
+            for window in 0..windows {
+                // Some series are in one window only.
+                let here = series.iter().filter(|i| window == 0 || *i % 3 > 0);
+                let points: Vec<_> = here.map(|i| (tags(*i), window * 60 + 1, 1.0)).collect();
+                publish(&node.hot, &points);
+                flush(&node.hot, &history).await;
+            }
+            let everything = TimeRange { first: Slot(-10_000), last: Slot(100_000) };
+            for file in history.manifest().files_in(everything) {
+                let index = history.index(&file).await.expect("an index");
+                let rows: Vec<Tags> = (0..index.len() as u32).map(|row| index.tags_of(row)).collect();
+                for query in &asked {
+                    let found = index.matching(query);
+                    let expected: Vec<u32> = (0u32..).zip(&rows).filter(|(_, t)| query.matches(t)).map(|(row, _)| row).collect();
+                    prop_assert!(found.iter().eq(expected.iter().copied()), "{query:?}");
+                    let matched = || expected.iter().map(|row| &rows[*row as usize]);
+                    let later = |text: &str| after.is_none_or(|after| text > after);
+                    let keys: BTreeSet<_> = matched().flat_map(|t| t.pairs()).map(|(k, _)| k.clone()).collect();
+                    let keys: Vec<_> = keys.into_iter().filter(|k| later(k)).take(limit).collect();
+                    prop_assert_eq!(index.keys(Some(&found), after, limit), keys);
+                    let values: BTreeSet<_> = matched().filter_map(|t| t.get_shared("node").cloned()).collect();
+                    let values: Vec<_> = values.into_iter().filter(|v| later(v)).take(limit).collect();
+                    prop_assert_eq!(index.values("node", Some(&found), after, limit), values);
+                }
+                let all: BTreeSet<_> = rows.iter().filter_map(|t| t.get_shared("node").cloned()).collect();
+                let all: Vec<_> = all.into_iter().take(limit).collect();
+                prop_assert_eq!(index.values("node", None, None, limit), all);
+            }
+            Ok(())
+        })?;
+    }
+}
+
 #[tokio::test]
-async fn windows_of_the_same_series_share_their_index() {
+async fn an_index_takes_little_more_than_a_number_a_tag() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let writer = history(&store, "one").await;
+    let history = history(&store, "one").await;
     let node = node(InHistory::default());
-    let windows = 8;
-    let all = 500;
-    for window in 0..windows {
-        let slot = window * 60 + 1;
-        let points: Vec<_> = (0..all).map(|i| (tags(i), slot, slot as f64)).collect();
-        publish(&node.hot, &points);
-        flush(&node.hot, &writer).await;
-    }
-    let everything = TimeRange {
-        first: Slot(-10_000),
-        last: Slot(100_000),
+    let series = 20_000;
+    let tags = |i: usize| {
+        Tags::from_pairs([
+            ("name", format!("metric.{}", i % 40)),
+            ("nf.app", "api".to_owned()),
+            ("node", format!("i-{:05}", i / 40)),
+            ("atlas.dstype", "gauge".to_owned()),
+        ])
     };
-    let files = writer.manifest().files_in(everything);
-    assert_eq!(files.len(), windows as usize);
-    let kept_bytes = async |history: &History, n: usize| {
-        for file in &files[..n] {
-            let index = history.index(file).await.expect("an index");
-            assert_eq!(index.series(), all);
-            let node_7 = TagQuery::Equal("node".into(), "i-007".into());
-            let rows = index.matching(&node_7);
-            assert_eq!(rows.len(), 1);
-            let row = rows.min().expect("one");
-            assert_eq!(index.tags_of(row), tags(7));
-            assert_eq!(
-                index.row(row).first.time(STEP),
-                Slot(file.range().first.0).time(STEP)
-            );
-        }
-        history.kept_bytes().0
-    };
-    let one = kept_bytes(&history(&store, "two").await, 1).await;
-    let each = kept_bytes(&history(&store, "three").await, files.len()).await;
-    // Each still has rows and a footer of its own.
-    assert!(each < one * 4, "one takes {one}, {windows} take {each}");
-    // With room for the rows of the files and not for the series, what is asked for is read again, and the same.
-    let narrow = History::open(store.clone(), STEP, "four".to_owned(), one / 2).await;
-    let narrow = narrow.expect("a manifest that can be read");
-    for _ in 0..2 {
-        assert!(kept_bytes(&narrow, files.len()).await <= one / 2);
+    let points: Vec<_> = (0..series).map(|i| (tags(i), 1, 1.0)).collect();
+    publish(&node.hot, &points);
+    flush(&node.hot, &history).await;
+    for file in history.manifest().files_in(TimeRange {
+        first: Slot(1),
+        last: Slot(1),
+    }) {
+        assert_eq!(history.index(&file).await.expect("an index").len(), series);
     }
+    // The id of a series has 8 bytes, the number of its node two, the others one; texts and the footer are little beside them.
+    let each = history.kept_bytes().0 as f64 / series as f64;
+    assert!((12.0..25.0).contains(&each), "{each} bytes a series");
 }

@@ -1,7 +1,6 @@
 //! The tag index: for every key and value the set of positions that carry it.
 //!
-//! A position is whatever the owner numbers: the series of a shard, the rows of a history file. Positions are added one by one and
-//! are found at once.
+//! A position is whatever the owner numbers, as the series of a shard. Positions are added one by one and are found at once.
 
 mod positions;
 
@@ -34,35 +33,6 @@ struct KeyIndex {
 }
 
 impl TagIndex {
-    /// The index of the positions 0 … n − 1. For each key `columns` has the number, in `texts`, of the value that each position has; where it
-    /// lacks the key, a number that no text has. Faster by far than to add one position after another.
-    pub fn of_columns<'a>(
-        positions: u32,
-        columns: impl IntoIterator<Item = (&'a Arc<str>, &'a [u32])>,
-        texts: &[Arc<str>],
-    ) -> Self {
-        let mut all = RoaringBitmap::new();
-        all.insert_range(0..positions);
-        let mut keys = BTreeMap::new();
-        let mut by_value = ByValue::default();
-        for (key, column) in columns {
-            by_value.sort(column, texts.len());
-            let mut index = KeyIndex::default();
-            for (value, positions) in by_value.sets() {
-                let positions = Positions::of_sorted(positions);
-                index.bytes += ENTRY_BYTES + positions.heap_bytes();
-                index.values.insert(texts[value].clone(), positions);
-            }
-            if !index.values.is_empty() {
-                let present = (0..).zip(column);
-                let present = present.filter(|(_, value)| (**value as usize) < texts.len());
-                index.present = present.map(|(position, _)| position).collect();
-                keys.insert(key.clone(), index);
-            }
-        }
-        Self { all, keys }
-    }
-
     /// Adds a position with its tags.
     pub fn insert<'a>(
         &mut self,
@@ -231,54 +201,6 @@ impl TagIndex {
     }
 }
 
-/// The positions of a column, value by value.
-#[derive(Default)]
-struct ByValue {
-    /// By value: where its positions end.
-    ends: Vec<usize>,
-    /// The positions of each value, in their order.
-    positions: Vec<u32>,
-}
-
-impl ByValue {
-    /// Takes in a column of numbers of values, of which those from `values` on are none.
-    fn sort(&mut self, column: &[u32], values: usize) {
-        let known = || {
-            (0..)
-                .zip(column.iter().map(|v| *v as usize))
-                .filter(|(_, v)| *v < values)
-        };
-        self.ends.clear();
-        self.ends.resize(values, 0);
-        let mut total = 0;
-        for (_, value) in known() {
-            self.ends[value] += 1;
-            total += 1;
-        }
-        // First where each begins; every position then moves it on, until it is where the value ends.
-        let mut begin = 0;
-        for end in &mut self.ends {
-            begin += std::mem::replace(end, begin);
-        }
-        self.positions.clear();
-        self.positions.resize(total, 0);
-        for (position, value) in known() {
-            let at = &mut self.ends[value];
-            self.positions[*at] = position;
-            *at += 1;
-        }
-    }
-
-    /// The values that occur, each with its positions, sorted.
-    fn sets(&self) -> impl Iterator<Item = (usize, &[u32])> {
-        let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        let ranges = begins.zip(self.ends.iter().copied()).enumerate();
-        ranges
-            .filter(|(_, (begin, end))| begin < end)
-            .map(|(value, (begin, end))| (value, &self.positions[begin..end]))
-    }
-}
-
 impl KeyIndex {
     fn insert(&mut self, position: u32, value: &Arc<str>) {
         self.present.insert(position);
@@ -346,38 +268,6 @@ mod tests {
             index.insert(i as u32, tags.pairs().iter().map(|(k, v)| (k, v)));
         }
         index
-    }
-
-    proptest! {
-        #[test]
-        fn columns_are_indexed_as_their_rows_are(
-            rows in prop::collection::vec(prop::collection::vec(0u32..6, 3), 0..300),
-        ) {
-            let texts: Vec<Arc<str>> = ["a", "b", "c", "d", "e"].map(Arc::from).into();
-            let keys: Vec<Arc<str>> = ["k0", "k1", "k2"].map(Arc::from).into();
-            let column = |k: usize| rows.iter().map(|row| row[k]).collect::<Vec<u32>>();
-            let columns: Vec<_> = (0..3).map(column).collect();
-            let columns = keys.iter().zip(columns.iter().map(|c| &c[..]));
-            let found = TagIndex::of_columns(rows.len() as u32, columns, &texts);
-            let mut expected = TagIndex::default();
-            for (position, row) in (0..).zip(&rows) {
-                let pairs = keys.iter().zip(row);
-                let pairs = pairs.filter_map(|(k, v)| Some((k, texts.get(*v as usize)?)));
-                expected.insert(position, pairs);
-            }
-            prop_assert_eq!(found.len(), expected.len());
-            prop_assert_eq!(found.sizes(), expected.sizes());
-            prop_assert_eq!(found.keys(None, None, 10), expected.keys(None, None, 10));
-            for key in &keys {
-                prop_assert_eq!(found.values(key, None, None, 10), expected.values(key, None, None, 10));
-                for text in &texts {
-                    let query = TagQuery::Equal(key.clone(), text.clone());
-                    prop_assert_eq!(found.matching(&query), expected.matching(&query));
-                }
-                let has = TagQuery::Has(key.clone());
-                prop_assert_eq!(found.matching(&has), expected.matching(&has));
-            }
-        }
     }
 
     fn fleet() -> Vec<Tags> {

@@ -1,28 +1,69 @@
 //! Makes an index of the rows of a file, record batch by record batch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, Int32Array, MapArray, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::{Int32Type, TimestampMillisecondType};
 use hashbrown::HashMap;
-use hesper_model::{Slot, Step, Timestamp};
+use hesper_model::data_source::DSTYPE;
+use hesper_model::{DataSource, SeriesId, Slot, Step, Timestamp};
 use parquet::file::metadata::ParquetMetaData;
 use roaring::RoaringBitmap;
 
-use super::rows::Firsts;
-use super::{ABSENT, FileRows, SeriesTags};
+use super::column::Column;
+use super::rows::{Firsts, SeriesRows};
+use super::{FileIndex, Sources};
 use crate::layout;
 
 /// Gathers the rows of a file, record batch by record batch.
 #[derive(Default)]
 pub struct FileIndexBuilder {
-    keys: Vec<Arc<str>>,
-    key_numbers: HashMap<Arc<str>, usize>,
-    values: Vec<Vec<u32>>,
-    texts: Vec<Arc<str>>,
-    text_numbers: HashMap<Arc<str>, u32>,
+    keys: BTreeMap<Arc<str>, KeyRows>,
     starts: Vec<i64>,
     steps: Vec<i32>,
+}
+
+/// The values of a key, and by row the number of its value.
+#[derive(Default)]
+struct KeyRows {
+    /// In the order in which they came; the first has the number 1.
+    values: Vec<Arc<str>>,
+    known: HashMap<Arc<str>, u32>,
+    /// By row; 0 where there is none. Shorter than the rows when the last ones have none.
+    numbers: Vec<u32>,
+}
+
+impl KeyRows {
+    fn number(&mut self, value: &str) -> u32 {
+        if let Some(number) = self.known.get(value) {
+            return *number;
+        }
+        let value: Arc<str> = value.into();
+        self.values.push(value.clone());
+        let number = self.values.len() as u32;
+        self.known.insert(value, number);
+        number
+    }
+
+    fn set(&mut self, row: usize, value: &str) {
+        let number = self.number(value);
+        self.numbers.resize(self.numbers.len().max(row + 1), 0);
+        self.numbers[row] = number;
+    }
+
+    /// The column of the series that begin at these rows.
+    fn column(self, first_rows: &[u32]) -> Column {
+        let mut order: Vec<usize> = (0..self.values.len()).collect();
+        order.sort_by_key(|place| &self.values[*place]);
+        let mut sorted = vec![0; order.len() + 1];
+        for (number, place) in (1..).zip(&order) {
+            sorted[place + 1] = number;
+        }
+        let values = order.iter().map(|place| self.values[*place].clone());
+        let numbers = first_rows.iter().map(|row| self.numbers[*row as usize]);
+        Column::new(values.collect(), numbers.map(|n| sorted[n as usize]))
+    }
 }
 
 /// A column is missing or of another type.
@@ -37,7 +78,6 @@ impl FileIndexBuilder {
     /// When a column is missing or of another type.
     pub fn add(&mut self, batch: &RecordBatch) -> Result<(), BadColumn> {
         let before = self.starts.len();
-        let rows = batch.num_rows();
         let starts: &TimestampMillisecondArray = batch
             .column_by_name(layout::START)
             .and_then(|c| c.as_primitive_opt::<TimestampMillisecondType>())
@@ -57,28 +97,20 @@ impl FileIndexBuilder {
             let bad = || BadColumn(field.name().clone());
             let dictionary = column.as_dictionary_opt::<Int32Type>().ok_or_else(bad)?;
             let texts = dictionary.values().as_string_opt::<i32>().ok_or_else(bad)?;
-            let numbers: Vec<u32> = texts
-                .iter()
-                .map(|t| t.map_or(ABSENT, |t| self.text(t)))
-                .collect();
             let key = self.key(key);
-            let values = &mut self.values[key];
-            values.resize(before, ABSENT);
+            let mut number = |text: Option<&str>| text.map_or(0, |text| key.number(text));
+            let numbers: Vec<u32> = texts.iter().map(&mut number).collect();
+            key.numbers.resize(before, 0);
             let entries = dictionary.keys().iter();
-            values.extend(entries.map(|entry| {
+            key.numbers.extend(entries.map(|entry| {
                 let entry = entry.and_then(|e| usize::try_from(e).ok());
-                entry
-                    .and_then(|e| numbers.get(e).copied())
-                    .unwrap_or(ABSENT)
+                entry.and_then(|e| numbers.get(e).copied()).unwrap_or(0)
             }));
         }
         if let Some(more) = batch.column_by_name(layout::MORE_TAGS) {
             let bad = || BadColumn(layout::MORE_TAGS.to_owned());
             self.add_more(before, more.as_map_opt().ok_or_else(bad)?)
                 .ok_or_else(bad)?;
-        }
-        for values in &mut self.values {
-            values.resize(before + rows, ABSENT);
         }
         Ok(())
     }
@@ -89,74 +121,69 @@ impl FileIndexBuilder {
             let keys = entries.column(0).as_string_opt::<i32>()?;
             let values = entries.column(1).as_string_opt::<i32>()?;
             for (key, value) in keys.iter().zip(values.iter()) {
-                let (Some(key), Some(value)) = (key, value) else {
-                    continue;
-                };
-                let (key, value) = (self.key(key), self.text(value));
-                let column = &mut self.values[key];
-                column.resize(column.len().max(before + row + 1), ABSENT);
-                column[before + row] = value;
+                if let (Some(key), Some(value)) = (key, value) {
+                    self.key(key).set(before + row, value);
+                }
             }
         }
         Some(())
     }
 
-    fn key(&mut self, key: &str) -> usize {
-        if let Some(number) = self.key_numbers.get(key) {
-            return *number;
+    fn key(&mut self, key: &str) -> &mut KeyRows {
+        if !self.keys.contains_key(key) {
+            self.keys.insert(key.into(), KeyRows::default());
         }
-        let key: Arc<str> = key.into();
-        self.keys.push(key.clone());
-        self.values.push(Vec::new());
-        self.key_numbers.insert(key, self.keys.len() - 1);
-        self.keys.len() - 1
+        self.keys.get_mut(key).expect("it is there now")
     }
 
-    fn text(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.text_numbers.get(text) {
-            return *number;
-        }
-        let text: Arc<str> = text.into();
-        let number = self.texts.len() as u32;
-        self.texts.push(text.clone());
-        self.text_numbers.insert(text, number);
-        number
-    }
-
-    /// All rows added, and what tells their series.
-    pub fn finish(self, metadata: Arc<ParquetMetaData>) -> (FileRows, SeriesTags) {
-        let mut order: Vec<usize> = (0..self.keys.len()).collect();
-        order.sort_by_key(|k| &self.keys[*k]);
-        let keys: Vec<_> = order.iter().map(|k| self.keys[*k].clone()).collect();
+    /// The index of all rows added.
+    pub fn finish(mut self, metadata: Arc<ParquetMetaData>) -> FileIndex {
         let rows = self.starts.len();
-        let same = |a: usize, b: usize| self.values.iter().all(|column| column[a] == column[b]);
+        self.keys.retain(|_, key| !key.values.is_empty());
+        for key in self.keys.values_mut() {
+            key.numbers.resize(rows, 0);
+        }
+        let columns: Vec<&[u32]> = self.keys.values().map(|k| &k.numbers[..]).collect();
+        let same = |a: usize, b: usize| columns.iter().all(|column| column[a] == column[b]);
         // The rows of a series are neighbours.
-        let mut first_rows: Vec<u32> = (0..rows)
+        let first_rows: Vec<u32> = (0..rows)
             .filter(|row| *row == 0 || !same(row - 1, *row))
             .map(|row| row as u32)
             .collect();
-        let by_series = |key: usize| {
-            let first = first_rows.iter();
-            first.map(|row| self.values[key][*row as usize]).collect()
-        };
-        let values: Vec<Vec<u32>> = order.iter().map(|k| by_series(*k)).collect();
-        first_rows.push(rows as u32);
         let firsts = self.starts.iter().zip(&self.steps).map(|(start, step)| {
             let step = Step::from_millis(i64::from(*step)).unwrap_or(Step::from_secs(60));
             Slot::ending_by(Timestamp(*start), step)
         });
-        let rows = FileRows {
+        let firsts = Firsts::of(firsts);
+        let (keys, columns): (Vec<_>, Vec<_>) = self
+            .keys
+            .into_iter()
+            .map(|(key, rows)| (key, rows.column(&first_rows)))
+            .unzip();
+        let mut index = FileIndex {
             metadata,
-            firsts: Firsts::of(firsts.collect()),
-            masks: Vec::new(),
-            hidden: RoaringBitmap::new(),
-        };
-        let columns = SeriesTags {
             keys,
-            values,
-            texts: self.texts,
-            first_rows,
+            columns,
+            ids: Vec::with_capacity(first_rows.len()),
+            rows: SeriesRows::new(&first_rows, rows),
+            firsts,
+            sources: None,
+            hidden: RoaringBitmap::new(),
+            masks: Vec::new(),
         };
-        (rows, columns)
+        let mut scratch = Vec::new();
+        for series in 0..first_rows.len() {
+            let pairs = index.pairs_of(series).map(|(k, v)| (&**k, &**v));
+            let id = SeriesId::of_pairs(pairs, &mut scratch);
+            index.ids.push(id);
+        }
+        index.sources = index.key(DSTYPE).map(|key| {
+            let values = index.columns[key].values().iter();
+            Sources {
+                key,
+                of_value: values.map(|v| DataSource::of_tag(Some(v))).collect(),
+            }
+        });
+        index
     }
 }

@@ -1,4 +1,7 @@
 //! Finding the rows of a file by their tags. Rows that a deletion hides altogether are not found.
+//!
+//! There are no sets of series by value, as memory has them: to look through a column takes tens of microseconds, and a set for each value would take
+//! several times as much memory as the columns.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,28 +10,47 @@ use hesper_model::TagQuery;
 use roaring::RoaringBitmap;
 
 use super::FileIndex;
+use super::column::Column;
 
 impl FileIndex {
     /// The rows whose tags fit a query.
     pub fn matching(&self, query: &TagQuery) -> RoaringBitmap {
-        let first_rows = &self.series.columns.first_rows;
-        let mut rows = RoaringBitmap::new();
-        for series in self.series.tags.matching(query) {
-            let series = series as usize;
-            rows.insert_range(first_rows[series]..first_rows[series + 1]);
-        }
-        rows - &self.rows.hidden
+        self.rows.of_series(self.series_matching(query)) - &self.hidden
     }
 
     /// True when the tags of any row fit, hidden or not.
     pub(crate) fn any(&self, query: &TagQuery) -> bool {
-        !self.series.tags.matching(query).is_empty()
+        !self.series_matching(query).is_empty()
     }
 
-    /// By series: its first row.
-    pub(crate) fn first_rows(&self) -> &[u32] {
-        let first_rows = &self.series.columns.first_rows;
-        &first_rows[..first_rows.len() - 1]
+    fn series_matching(&self, query: &TagQuery) -> RoaringBitmap {
+        match query {
+            TagQuery::True => self.all_series(),
+            TagQuery::False => RoaringBitmap::new(),
+            TagQuery::And(a, b) => {
+                let left = self.series_matching(a);
+                match left.is_empty() {
+                    true => left,
+                    false => left & self.series_matching(b),
+                }
+            }
+            TagQuery::Or(a, b) => self.series_matching(a) | self.series_matching(b),
+            TagQuery::Not(q) => self.all_series() - self.series_matching(q),
+            clause => {
+                let column = clause.key().and_then(|key| self.column(key));
+                column.map_or_else(RoaringBitmap::new, |column| column.matching(clause))
+            }
+        }
+    }
+
+    fn all_series(&self) -> RoaringBitmap {
+        let mut all = RoaringBitmap::new();
+        all.insert_range(0..self.series() as u32);
+        all
+    }
+
+    fn column(&self, key: &str) -> Option<&Column> {
+        Some(&self.columns[self.key(key)?])
     }
 
     /// The keys that rows of `within` carry (any rows when `None`), after `after`, sorted, at most `limit`.
@@ -39,7 +61,12 @@ impl FileIndex {
         limit: usize,
     ) -> Vec<Arc<str>> {
         let within = self.series_within(within);
-        self.series.tags.keys(within.as_ref(), after, limit)
+        let keys = self.keys.iter().zip(&self.columns);
+        keys.filter(|(key, _)| after.is_none_or(|after| ***key > *after))
+            .filter(|(_, column)| within.as_ref().is_none_or(|w| column.is_carried(w)))
+            .map(|(key, _)| key.clone())
+            .take(limit)
+            .collect()
     }
 
     /// The values of a key that rows of `within` carry (any rows when `None`), after `after`, sorted, at most `limit`.
@@ -50,18 +77,25 @@ impl FileIndex {
         after: Option<&str>,
         limit: usize,
     ) -> Vec<Arc<str>> {
-        let within = self.series_within(within);
-        self.series.tags.values(key, within.as_ref(), after, limit)
+        let Some(column) = self.column(key) else {
+            return Vec::new();
+        };
+        match self.series_within(within) {
+            Some(within) => column.values_of(&within, after, limit),
+            None => {
+                let values = &column.values()[column.first_after(after)..];
+                values.iter().take(limit).cloned().collect()
+            }
+        }
     }
 
+    /// The series of rows; `None` when they are all.
     fn series_within(&self, rows: Option<&RoaringBitmap>) -> Option<RoaringBitmap> {
         let rows = match rows {
             Some(rows) => Cow::Borrowed(rows),
-            None if self.rows.hidden.is_empty() => return None,
+            None if self.hidden.is_empty() => return None,
             None => Cow::Owned(self.matching(&TagQuery::True)),
         };
-        let mut series: Vec<usize> = rows.iter().map(|row| self.series.of_row(row)).collect();
-        series.dedup();
-        Some(series.into_iter().map(|s| s as u32).collect())
+        Some(self.rows.to_series(rows))
     }
 }

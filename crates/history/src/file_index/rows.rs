@@ -1,55 +1,127 @@
-//! What is known of the rows of a data file beside their tags.
+//! Which series the rows of a file belong to, and when they begin.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
-use hesper_model::{Slot, TimeRange};
-use parquet::file::metadata::ParquetMetaData;
+use hesper_model::Slot;
 use roaring::RoaringBitmap;
 
-/// What is known of the rows of a file beside their tags.
-#[derive(Clone)]
-pub struct FileRows {
-    pub(super) metadata: Arc<ParquetMetaData>,
-    pub(super) firsts: Firsts,
-    /// Rows of which a deletion hides these slots.
-    pub(super) masks: Vec<(RoaringBitmap, TimeRange)>,
-    /// Rows that a deletion hides altogether.
-    pub(super) hidden: RoaringBitmap,
+/// The rows of the series of a file: those of a series are neighbours.
+pub(super) enum SeriesRows {
+    /// Each has one, as in the file of a window: so many.
+    One(usize),
+    Many {
+        /// By series: its first row; at the end the number of rows.
+        first_rows: Vec<u32>,
+        /// By row.
+        series_of: Vec<u32>,
+    },
 }
 
-impl FileRows {
+impl SeriesRows {
+    /// Series that begin at these rows, of so many.
+    pub fn new(first_rows: &[u32], rows: usize) -> Self {
+        if first_rows.len() == rows {
+            return Self::One(rows);
+        }
+        let mut series_of = Vec::with_capacity(rows);
+        let ends = first_rows.iter().skip(1).copied().chain([rows as u32]);
+        for (series, end) in (0..).zip(ends) {
+            series_of.resize(end as usize, series);
+        }
+        Self::Many {
+            first_rows: [first_rows, &[rows as u32]].concat(),
+            series_of,
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::One(rows) => *rows,
+            Self::Many { series_of, .. } => series_of.len(),
+        }
+    }
+
+    /// The series of a row.
+    pub fn series_of(&self, row: u32) -> usize {
+        match self {
+            Self::One(_) => row as usize,
+            Self::Many { series_of, .. } => series_of[row as usize] as usize,
+        }
+    }
+
+    /// The first row of each series.
+    pub fn firsts(&self) -> Cow<'_, [u32]> {
+        match self {
+            Self::One(rows) => (0..*rows as u32).collect(),
+            Self::Many { first_rows, .. } => Cow::Borrowed(&first_rows[..first_rows.len() - 1]),
+        }
+    }
+
+    /// The rows of series.
+    pub fn of_series(&self, series: RoaringBitmap) -> RoaringBitmap {
+        let first_rows = match self {
+            Self::One(_) => return series,
+            Self::Many { first_rows, .. } => first_rows,
+        };
+        let mut rows = RoaringBitmap::new();
+        for series in series {
+            let series = series as usize;
+            rows.insert_range(first_rows[series]..first_rows[series + 1]);
+        }
+        rows
+    }
+
+    /// The series of rows.
+    pub fn to_series(&self, rows: Cow<'_, RoaringBitmap>) -> RoaringBitmap {
+        let series_of = match self {
+            Self::One(_) => return rows.into_owned(),
+            Self::Many { series_of, .. } => series_of,
+        };
+        let mut series: Vec<u32> = rows.iter().map(|row| series_of[row as usize]).collect();
+        series.dedup();
+        series.into_iter().collect()
+    }
+
     /// Bytes held, about.
     pub fn size_bytes(&self) -> usize {
-        let masks = self.masks.iter().map(|(rows, _)| rows);
-        let bitmaps = masks.chain([&self.hidden]).map(|b| b.serialized_size());
-        self.metadata.memory_size() + self.firsts.size_bytes() + bitmaps.sum::<usize>()
+        match self {
+            Self::One(_) => 0,
+            Self::Many {
+                first_rows,
+                series_of,
+            } => (first_rows.len() + series_of.len()) * size_of::<u32>(),
+        }
     }
 }
 
 /// By row: the slot of element 0.
-#[derive(Clone)]
 pub(super) enum Firsts {
-    /// That of all rows, as in the file of one window.
+    /// That of all rows, as in the file of a window.
     Same(Slot),
     ByRow(Vec<Slot>),
 }
 
 impl Firsts {
-    pub(super) fn of(slots: Vec<Slot>) -> Self {
-        match slots.first() {
-            Some(first) if slots.iter().all(|slot| slot == first) => Self::Same(*first),
-            _ => Self::ByRow(slots),
+    /// The slots of all rows.
+    pub fn of(slots: impl Iterator<Item = Slot> + Clone) -> Self {
+        let mut rest = slots.clone();
+        match rest.next() {
+            Some(first) if rest.all(|slot| slot == first) => Self::Same(first),
+            _ => Self::ByRow(slots.collect()),
         }
     }
 
-    pub(super) fn of_row(&self, row: u32) -> Slot {
+    /// That of a row.
+    pub fn of_row(&self, row: u32) -> Slot {
         match self {
             Self::Same(slot) => *slot,
             Self::ByRow(slots) => slots[row as usize],
         }
     }
 
-    fn size_bytes(&self) -> usize {
+    /// Bytes held, about.
+    pub fn size_bytes(&self) -> usize {
         match self {
             Self::Same(_) => 0,
             Self::ByRow(slots) => slots.len() * size_of::<Slot>(),

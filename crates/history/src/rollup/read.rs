@@ -70,7 +70,7 @@ pub(crate) async fn open_rollup(
     values: CellValues,
 ) -> Result<RowReader, HistoryError> {
     let columns = rollup_columns(values);
-    let opening = RowReader::open(objects, file, index.metadata(), rows, &columns);
+    let opening = RowReader::open(objects, file, &index.metadata, rows, &columns);
     contained(file, opening).await
 }
 

@@ -49,19 +49,6 @@ impl Default for Positions {
 }
 
 impl Positions {
-    /// These positions, which are sorted.
-    pub fn of_sorted(positions: &[u32]) -> Self {
-        match positions.len() {
-            len @ 0..=IN_PLACE => {
-                let mut at = [0; IN_PLACE];
-                at[..len].copy_from_slice(positions);
-                Self::InPlace { len: len as u8, at }
-            }
-            ..=MAX_LIST => Self::List(Box::new(positions.to_vec())),
-            _ => Self::Bitmap(Box::new(positions.iter().copied().collect())),
-        }
-    }
-
     /// The positions in order, unless they are a bitmap.
     fn sorted(&self) -> Result<&[u32], &RoaringBitmap> {
         match self {

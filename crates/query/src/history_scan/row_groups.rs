@@ -77,7 +77,8 @@ impl<'a> RowGroups<'a> {
         if let Some(group) = self.numbers.get(&values[..]) {
             return Ok(Some(*group));
         }
-        let key: Vec<_> = values.iter().map(|v| index.text(*v).clone()).collect();
+        let texts = self.keys.iter().zip(&values);
+        let key: Vec<_> = texts.map(|(k, v)| index.text(*k, *v).clone()).collect();
         let group = groups.number(&key)?;
         self.numbers.insert(values.into(), group);
         Ok(Some(group))
