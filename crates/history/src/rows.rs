@@ -7,6 +7,7 @@ mod chunk;
 mod flat;
 mod levels;
 mod lists;
+mod pages;
 mod streams;
 
 use std::collections::VecDeque;

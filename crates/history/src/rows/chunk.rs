@@ -10,7 +10,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::{ChunkReader, Length};
-use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::pages::Pages;
 
 /// Parts of a file, by their offsets.
 pub(super) struct Chunk {
@@ -107,7 +108,7 @@ impl ColumnPages {
     }
 
     /// Reads the pages one after another, or skips those that were not fetched.
-    pub fn reader(&self, chunk: &Arc<Chunk>) -> Result<SerializedPageReader<Chunk>, ParquetError> {
-        SerializedPageReader::new(chunk.clone(), &self.meta, self.rows, self.locations.clone())
+    pub fn reader(&self, chunk: &Arc<Chunk>) -> Result<Pages, ParquetError> {
+        Pages::new(chunk, &self.meta, self.rows, self.locations.clone())
     }
 }

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::ParquetError;
-use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::chunk::{Chunk, ColumnPages};
 use super::levels::{BadLevels, Run, Runs, unpack};
+use super::pages::Pages;
 use super::streams::{Element, join, plain};
 
 /// Elements of a page; a writer ends one long before.
@@ -57,7 +57,7 @@ struct Depth {
 
 /// The lists of a column, row by row.
 pub(crate) struct Lists<T> {
-    reader: SerializedPageReader<Chunk>,
+    reader: Pages,
     /// The first row of each page that is not read yet, as far as the file says; the last first.
     firsts: Option<Vec<u32>>,
     depth: Depth,
