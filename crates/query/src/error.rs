@@ -3,6 +3,8 @@
 use datafusion::error::DataFusionError;
 use hesper_stack::StackError;
 
+use crate::sql::SqlMemory;
+
 /// A query that cannot be answered.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum QueryError {
@@ -60,14 +62,16 @@ pub enum QueryError {
     /// The SQL cannot be read, asks for what is not there or not allowed, or fails over its values.
     #[error("SqlException: {0}")]
     Sql(String),
-    /// The SQL would hold more in memory than all of SQL together may.
+    /// The SQL would hold more in memory than it, or all of SQL together, may.
     #[error(
-        "ResourcesExhaustedException: SQL may hold {limit} bytes in memory, and this query needs more ({cause}); ask for fewer series, a shorter \
-         range or fewer groups, or raise --sql-memory"
+        "ResourcesExhaustedException: a query in SQL may hold {statement} bytes in memory, all of them together {all}, and this one needs more \
+         ({cause}); ask for fewer series, a shorter range or fewer groups, or raise --sql-memory or --max-query-memory"
     )]
     SqlMemory {
-        /// The limit, which all that run at the same time share.
-        limit: usize,
+        /// What each may hold.
+        statement: usize,
+        /// What all that run at the same time may hold.
+        all: usize,
         /// What asked for more.
         cause: String,
     },
@@ -89,11 +93,12 @@ impl QueryError {
     }
 
     /// The error of a statement in SQL, of which the one who wrote it is told. `memory` is what SQL may hold.
-    pub(crate) fn from_sql(error: DataFusionError, memory: usize) -> Self {
+    pub(crate) fn from_sql(error: DataFusionError, memory: SqlMemory) -> Self {
         match error.find_root() {
             DataFusionError::External(_) | DataFusionError::Internal(_) => Self::from_plan(error),
             DataFusionError::ResourcesExhausted(cause) => Self::SqlMemory {
-                limit: memory,
+                statement: memory.statement,
+                all: memory.all,
                 cause: cause.lines().next().unwrap_or_default().to_owned(),
             },
             DataFusionError::SQL(parse, _) => Self::Sql(parse.to_string()),

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Statements only read. They share turns, the list of queries under way, the time limit and the limits on series with the stack language; what they hold
-//! in memory together is bounded.
+//! in memory, each of them and all together, is bounded.
 
 mod catalog;
 mod chunks;
@@ -20,6 +20,7 @@ mod series_function;
 mod stack_function;
 mod stack_scan;
 mod statement;
+mod statement_memory;
 mod table;
 
 use std::sync::Arc;
@@ -27,11 +28,10 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
-use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -53,6 +53,8 @@ use keys::{MAX_KEYS, TagKeys};
 use request::{About, SqlRequest};
 use series_function::SeriesFunction;
 use stack_function::StackFunction;
+pub(crate) use statement_memory::SqlMemory;
+use statement_memory::StatementMemory;
 
 /// Answers statements in SQL.
 pub struct SqlEngine {
@@ -61,7 +63,7 @@ pub struct SqlEngine {
     tables: Tables,
     keys: Arc<TagKeys>,
     clock: Clock,
-    memory_bytes: usize,
+    memory: SqlMemory,
 }
 
 /// The answer to a statement: batches as they are computed.
@@ -75,7 +77,7 @@ pub struct SqlAnswer {
 }
 
 impl SqlEngine {
-    /// SQL over an engine's data. All statements together hold at most `memory_bytes`.
+    /// SQL over an engine's data. All statements together hold at most `memory_bytes`, each at most half of it and what a query may.
     ///
     /// # Errors
     /// When DataFusion cannot be set up.
@@ -106,13 +108,14 @@ impl SqlEngine {
         let stack = StackFunction::new(engine.clone(), keys.clone(), vocabulary, clock.clone());
         context.register_udtf("stack", Arc::new(stack));
         context.register_udtf("series", Arc::new(SeriesFunction::new(tables.clone())));
+        let memory = SqlMemory::new(memory_bytes, engine.limits().max_memory_bytes);
         Ok(Self {
             engine,
             context,
             tables,
             keys,
             clock,
-            memory_bytes,
+            memory,
         })
     }
 
@@ -161,7 +164,7 @@ impl SqlEngine {
             guard,
             schema: schema.clone(),
             request: request.clone(),
-            memory_bytes: self.memory_bytes,
+            memory: self.memory,
         };
         let batches = stream::unfold(Some(batches), |batches| async move {
             let mut batches = batches?;
@@ -189,8 +192,9 @@ impl SqlEngine {
         let request = SqlRequest::of(state.config()).map_err(QueryError::from_plan)?;
         let plan = self.plan(&state, sql).await?;
         let physical = state.create_physical_plan(&plan).await;
-        let stream = physical.and_then(|physical| execute_stream(physical, state.task_ctx()));
-        let stream = stream.map_err(|e| QueryError::from_sql(e, self.memory_bytes))?;
+        let context = Arc::new(self.task_context(&state));
+        let stream = physical.and_then(|physical| execute_stream(physical, context));
+        let stream = stream.map_err(|e| QueryError::from_sql(e, self.memory))?;
         Ok((turn, stream, request, known.more))
     }
 
@@ -200,10 +204,18 @@ impl SqlEngine {
         state
     }
 
+    /// What a statement runs with: memory of its own, within that of all.
+    fn task_context(&self, state: &SessionState) -> TaskContext {
+        let mut runtime = RuntimeEnv::clone(state.runtime_env());
+        let memory = StatementMemory::new(runtime.memory_pool, self.memory.statement);
+        runtime.memory_pool = Arc::new(memory);
+        TaskContext::from(state).with_runtime(Arc::new(runtime))
+    }
+
     async fn plan(&self, state: &SessionState, sql: &str) -> Result<LogicalPlan, QueryError> {
         statement::check_text(sql)?;
         let plan = state.create_logical_plan(sql).await;
-        let plan = plan.map_err(|e| QueryError::from_sql(e, self.memory_bytes))?;
+        let plan = plan.map_err(|e| QueryError::from_sql(e, self.memory))?;
         statement::check_plan(&plan)?;
         Ok(plan)
     }
@@ -279,7 +291,7 @@ struct Batches {
     guard: Guard,
     schema: SchemaRef,
     request: Arc<SqlRequest>,
-    memory_bytes: usize,
+    memory: SqlMemory,
 }
 
 impl Batches {
@@ -287,7 +299,7 @@ impl Batches {
         let next = self.guard.run(self.stream.next()).await;
         let batch = match next {
             Ok(Some(Ok(batch))) => plain(&batch, &self.schema),
-            Ok(Some(Err(error))) => Err(QueryError::from_sql(error, self.memory_bytes)),
+            Ok(Some(Err(error))) => Err(QueryError::from_sql(error, self.memory)),
             Ok(None) => {
                 let about = self.request.about();
                 let engine = &self.guard.engine;

@@ -101,7 +101,7 @@ pub struct Settings {
     /// Queries that wait for their turn; more are answered with 429 [default: 1024]
     #[arg(long, env = "HESPER_MAX_WAITING", value_name = "N")]
     pub max_waiting: Option<usize>,
-    /// The most that all statements in SQL together may hold in memory [default: 512MiB]
+    /// The most that all statements in SQL together may hold in memory, one alone half of it [default: 512MiB]
     #[arg(long, env = "HESPER_SQL_MEMORY", value_name = "SIZE")]
     pub sql_memory: Option<String>,
     /// The longest that a query may take [default: 60s]

@@ -287,6 +287,14 @@ async fn limits_are_named_in_sql_too() {
     let poor = engine_of(&node, QueryLimits::default(), 1000);
     let memory = refused(&poor, "SELECT value FROM metrics ORDER BY value").await;
     assert!(memory.contains("--sql-memory"), "{memory}");
+    // A statement alone may not take what all may hold together.
+    let frugal = QueryLimits {
+        max_memory_bytes: 2000,
+        ..QueryLimits::default()
+    };
+    let one = engine_of(&node, frugal, 64 << 20);
+    let memory = refused(&one, "SELECT value FROM metrics ORDER BY value").await;
+    assert!(memory.contains("may hold 2000 bytes"), "{memory}");
     let hurried = QueryLimits {
         timeout: std::time::Duration::from_millis(1),
         ..QueryLimits::default()
