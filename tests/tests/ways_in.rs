@@ -194,3 +194,98 @@ async fn settings_without_sense_keep_a_node_from_starting() {
         assert!(text.contains(expected), "{settings}: {text}");
     }
 }
+
+/// What hours were sent, one datapoint of each series, and became of them.
+#[derive(Default)]
+struct Hours {
+    taken: Vec<i64>,
+    refused: Vec<i64>,
+}
+
+impl Hours {
+    /// Sends hour after hour until one is refused.
+    async fn until_refused(&mut self, send: impl AsyncFn(i64) -> Answer) -> Answer {
+        let next = 1 + self.taken.len() as i64 + self.refused.len() as i64;
+        for hour in next..next + 200 {
+            let answer = send(hour).await;
+            if answer.status >= 300 {
+                self.refused.push(hour);
+                return answer;
+            }
+            self.taken.push(hour);
+        }
+        panic!("200 hours were taken in memory that has no room for them");
+    }
+}
+
+#[tokio::test]
+async fn a_node_whose_memory_is_full_says_so_on_every_way_in_and_takes_nothing_by_half() {
+    const NAME: &str = "queue.length";
+    const BATCH: usize = 500;
+    let directory = tempfile::tempdir().expect("a directory");
+    let (server, http) = started(directory.path(), "max-memory = \"4MiB\"\n").await;
+    let time = |hour: i64| (START + 3600 * hour) * 1000;
+    let node = |i: usize| format!("i-{i:05}");
+    let body = |series: std::ops::Range<usize>, hour: i64| {
+        let metrics: Vec<_> = series
+            .map(|i| {
+                let tags = json!({"name": NAME, "atlas.dstype": "gauge", "node": node(i)});
+                json!({"tags": tags, "timestamp": time(hour), "value": 1.5})
+            })
+            .collect();
+        json!({"tags": {}, "metrics": metrics}).to_string()
+    };
+    // New series are refused first, one by one, so that there is room for datapoints of those that are known.
+    let mut known = 0;
+    let refused = loop {
+        let answer = http.publish(&body(known..known + BATCH, 0)).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        known += BATCH;
+        assert!(known < 100_000, "4 MiB hold {known} series");
+    };
+    assert!(known > 0, "{}", refused.text());
+    assert!(
+        refused.text().contains("--max-memory"),
+        "{}",
+        refused.text()
+    );
+
+    let mut hours = Hours::default();
+    let full = |answer: &Answer| {
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+        assert!(answer.text().contains("--max-memory"), "{}", answer.text());
+    };
+    let published = async |hour: i64| http.publish(&body(0..known, hour)).await;
+    full(&hours.until_refused(published).await);
+    let written = async |hour: i64| {
+        let samples = (0..known).map(|i| {
+            let mut one = series(&[("__name__", NAME), ("node", &node(i))], &[1.5]);
+            one.samples[0].timestamp = time(hour);
+            one
+        });
+        write(&http, samples.collect()).await
+    };
+    full(&hours.until_refused(written).await);
+    server.kill().await;
+
+    let (server, http) = started(directory.path(), "max-memory = \"1GiB\"\n").await;
+    let count = format!("name,{NAME},:eq,:count");
+    let at = |hour: i64| {
+        let (s, e) = (time(hour) / 1000 - 60, time(hour) / 1000);
+        (s.to_string(), e.to_string())
+    };
+    for (hours, expected) in [(&hours.taken, known as f64), (&hours.refused, f64::NAN)] {
+        for hour in hours {
+            let (s, e) = at(*hour);
+            let lines = http.graph(&count, &s, &e).await;
+            let found = lines.first().map_or(f64::NAN, |line| line.1[0]);
+            assert!(
+                found.total_cmp(&expected).is_eq() || found.is_nan() && expected.is_nan(),
+                "hour {hour}: {found} is not {expected}"
+            );
+        }
+    }
+    server.stop().await;
+}
