@@ -38,6 +38,12 @@ impl fmt::Display for Full {
     }
 }
 
+/// The setting that bounds how many series a store holds.
+pub const MAX_SERIES: &str = "--max-series";
+
+/// The setting that bounds the memory of a store.
+pub const MAX_MEMORY: &str = "--max-memory";
+
 /// An error of the hot tier.
 #[derive(Debug, thiserror::Error)]
 pub enum HotError {
@@ -112,7 +118,7 @@ pub enum HotError {
     TooManySeries {
         /// How many there are.
         held: usize,
-        /// The setting that sets the limit.
+        /// The setting that sets the limit: [`MAX_SERIES`] or [`MAX_MEMORY`].
         setting: &'static str,
     },
     /// Two series with one id.

@@ -28,7 +28,7 @@ use crate::HotError;
 use crate::batch::{Batch, SeriesHandle};
 use crate::codec::Codec;
 use crate::directory::Directory;
-use crate::error::Full;
+use crate::error::{Full, MAX_MEMORY, MAX_SERIES};
 use crate::feed::{Feed, Way};
 use crate::groups::TooManyGroups;
 use crate::log::Lsn;
@@ -287,7 +287,7 @@ impl HotStore {
         let held = self.series_count() + self.feeds.load(Ordering::Relaxed);
         let full = HotError::TooManySeries {
             held,
-            setting: "--max-series",
+            setting: MAX_SERIES,
         };
         let number = match shard.feeds.next() {
             Some(number) if !way.is_of_one() || held < self.options.max_series => number,
@@ -331,9 +331,9 @@ impl HotStore {
         // What is left is for the datapoints of those that are known.
         let most = self.options.max_memory_bytes / 10 * 9;
         let setting = if held >= self.options.max_series {
-            "--max-series"
+            MAX_SERIES
         } else if self.memory_bytes() >= most {
-            "--max-memory"
+            MAX_MEMORY
         } else {
             return Ok(());
         };

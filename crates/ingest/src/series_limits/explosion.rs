@@ -27,6 +27,8 @@ pub(super) enum Over {
         /// The limit.
         limit: u64,
     },
+    /// Of memory.
+    Memory,
     /// Of a name.
     Name {
         /// The name.
@@ -48,7 +50,7 @@ pub(super) enum Over {
 impl Over {
     fn covers(&self, tags: &Tags) -> bool {
         match self {
-            Self::All { .. } | Self::Rate => true,
+            Self::All { .. } | Self::Memory | Self::Rate => true,
             Self::Name { name, .. } => tags.get(NAME) == Some(name),
             Self::App { app, .. } => tags.get(APP) == Some(app),
         }
