@@ -52,11 +52,16 @@ impl KeyRows {
         self.numbers[row] = number;
     }
 
-    /// The column of the series that begin at these rows.
+    /// The column of the series that begin at these rows. A value of the file's dictionary that no row has is left out.
     fn column(self, first_rows: &[u32]) -> Column {
-        let mut order: Vec<usize> = (0..self.values.len()).collect();
+        let mut carried = vec![false; self.values.len() + 1];
+        for row in first_rows {
+            carried[self.numbers[*row as usize] as usize] = true;
+        }
+        let places = 0..self.values.len();
+        let mut order: Vec<usize> = places.filter(|place| carried[place + 1]).collect();
         order.sort_by_key(|place| &self.values[*place]);
-        let mut sorted = vec![0; order.len() + 1];
+        let mut sorted = vec![0; carried.len()];
         for (number, place) in (1..).zip(&order) {
             sorted[place + 1] = number;
         }
@@ -139,7 +144,8 @@ impl FileIndexBuilder {
     /// The index of all rows added.
     pub fn finish(mut self, metadata: Arc<ParquetMetaData>) -> FileIndex {
         let rows = self.starts.len();
-        self.keys.retain(|_, key| !key.values.is_empty());
+        self.keys
+            .retain(|_, key| key.numbers.iter().any(|number| *number != 0));
         for key in self.keys.values_mut() {
             key.numbers.resize(rows, 0);
         }
