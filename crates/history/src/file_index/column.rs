@@ -35,7 +35,7 @@ impl Column {
     pub fn new(values: Vec<Arc<str>>, numbers: impl Iterator<Item = u32>) -> Self {
         let numbers = match values.len() {
             ..=0xFF => Numbers::One(numbers.map(|n| n as u8).collect()),
-            ..=0xFFFF => Numbers::Two(numbers.map(|n| n as u16).collect()),
+            0x100..=0xFFFF => Numbers::Two(numbers.map(|n| n as u16).collect()),
             _ => Numbers::Four(numbers.collect()),
         };
         Self { values, numbers }
