@@ -189,12 +189,12 @@ impl History {
             let index = self.index(file).await?;
             let deletions = job.deletions.iter().filter(|d| d.affects(file));
             let has_ages = !rules.ages(file.cell_slots).is_empty();
-            let expired = |row: &u32| {
-                let keep = rules.keep_of(file.cell_slots, &index.tags_of(*row));
+            let expired = |row: u32| {
+                let keep = rules.keep_of(file.cell_slots, &index.tags_of(row));
                 keep.is_some_and(|keep| keep <= age)
             };
             if deletions.into_iter().any(|d| index.any(&d.query))
-                || (has_ages && index.first_rows().iter().any(expired))
+                || (has_ages && index.first_rows().any(expired))
             {
                 return Ok(true);
             }

@@ -7,7 +7,6 @@ mod column;
 mod row_tags;
 mod rows;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use hesper_model::{DataSource, ItemId, SeriesId, Slot, Tags, TimeRange};
@@ -94,8 +93,8 @@ impl FileIndex {
     }
 
     /// The first row of each series.
-    pub(crate) fn first_rows(&self) -> Cow<'_, [u32]> {
-        self.rows.firsts()
+    pub(crate) fn first_rows(&self) -> impl Iterator<Item = u32> {
+        (0..self.series()).map(|series| self.rows.first_of(series))
     }
 
     /// The number of a key's column, to ask for values with.

@@ -38,11 +38,24 @@ impl fmt::Display for Full {
     }
 }
 
-/// The setting that bounds how many series a store holds.
-pub const MAX_SERIES: &str = "--max-series";
+/// What keeps a store from taking in more series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeriesBound {
+    /// Their number.
+    Series,
+    /// Memory.
+    Memory,
+}
 
-/// The setting that bounds the memory of a store.
-pub const MAX_MEMORY: &str = "--max-memory";
+impl SeriesBound {
+    /// The setting that sets it.
+    pub const fn setting(self) -> &'static str {
+        match self {
+            Self::Series => "--max-series",
+            Self::Memory => "--max-memory",
+        }
+    }
+}
 
 /// An error of the hot tier.
 #[derive(Debug, thiserror::Error)]
@@ -113,13 +126,14 @@ pub enum HotError {
     },
     /// The store holds as many series as it may.
     #[error(
-        "the store holds {held} series and takes no more ({setting}); publish fewer tag values or raise it"
+        "the store holds {held} series and takes no more ({}); publish fewer tag values or raise it",
+        bound.setting()
     )]
     TooManySeries {
         /// How many there are.
         held: usize,
-        /// The setting that sets the limit: [`MAX_SERIES`] or [`MAX_MEMORY`].
-        setting: &'static str,
+        /// What keeps it from more.
+        bound: SeriesBound,
     },
     /// Two series with one id.
     #[error(transparent)]

@@ -25,5 +25,5 @@ pub mod tag_index;
 pub mod window;
 
 pub use batch::{Batch, SeriesHandle};
-pub use error::{HotError, MAX_MEMORY, MAX_SERIES};
+pub use error::{HotError, SeriesBound};
 pub use store::{HotStore, StoreOptions};

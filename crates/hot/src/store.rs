@@ -28,7 +28,7 @@ use crate::HotError;
 use crate::batch::{Batch, SeriesHandle};
 use crate::codec::Codec;
 use crate::directory::Directory;
-use crate::error::{Full, MAX_MEMORY, MAX_SERIES};
+use crate::error::{Full, SeriesBound};
 use crate::feed::{Feed, Way};
 use crate::groups::TooManyGroups;
 use crate::log::Lsn;
@@ -287,7 +287,7 @@ impl HotStore {
         let held = self.series_count() + self.feeds.load(Ordering::Relaxed);
         let full = HotError::TooManySeries {
             held,
-            setting: MAX_SERIES,
+            bound: SeriesBound::Series,
         };
         let number = match shard.feeds.next() {
             Some(number) if !way.is_of_one() || held < self.options.max_series => number,
@@ -330,15 +330,15 @@ impl HotStore {
         let held = self.series.load(Ordering::Relaxed);
         // What is left is for the datapoints of those that are known.
         let most = self.options.max_memory_bytes / 10 * 9;
-        let setting = if held >= self.options.max_series {
-            MAX_SERIES
+        let bound = if held >= self.options.max_series {
+            SeriesBound::Series
         } else if self.memory_bytes() >= most {
-            MAX_MEMORY
+            SeriesBound::Memory
         } else {
             return Ok(());
         };
         self.stats.series_refused.fetch_add(1, Ordering::Relaxed);
-        Err(HotError::TooManySeries { held, setting })
+        Err(HotError::TooManySeries { held, bound })
     }
 
     fn check_room(&self) -> Result<(), HotError> {

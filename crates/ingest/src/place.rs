@@ -143,8 +143,8 @@ impl Router {
                     let shared = self.store().resolve_feed(target, DataSource::Sum, original);
                     return shared.map_err(Unplaced::Store);
                 }
-                Err(HotError::TooManySeries { setting, .. }) => {
-                    let refusal = self.limits_on_series.store_is_full(setting, original, now);
+                Err(HotError::TooManySeries { bound, .. }) => {
+                    let refusal = self.limits_on_series.store_is_full(bound, original, now);
                     return Err(refusal.into());
                 }
                 Err(e) => return Err(Unplaced::Store(e)),
@@ -169,8 +169,8 @@ impl Router {
         let _admission = self.limits_on_series.admit(tags, newcomer, now)?;
         match self.store().resolve(tags) {
             Ok(handle) => Ok(handle),
-            Err(HotError::TooManySeries { setting, .. }) => {
-                let refusal = self.limits_on_series.store_is_full(setting, tags, now);
+            Err(HotError::TooManySeries { bound, .. }) => {
+                let refusal = self.limits_on_series.store_is_full(bound, tags, now);
                 Err(refusal.into())
             }
             Err(e) => Err(collision(e)),

@@ -11,7 +11,7 @@ mod token_bucket;
 
 use std::sync::Arc;
 
-use hesper_hot::{HotStore, MAX_MEMORY, MAX_SERIES};
+use hesper_hot::{HotStore, SeriesBound};
 use hesper_model::tags::NAME;
 use hesper_model::{TagQuery, Tags, Timestamp};
 use parking_lot::Mutex;
@@ -189,17 +189,12 @@ impl SeriesLimits {
         None
     }
 
-    /// The refusal of a series that the store itself has no room for, by the setting that limits it.
-    pub(crate) fn store_is_full(
-        &self,
-        setting: &'static str,
-        tags: &Tags,
-        now: Timestamp,
-    ) -> Refusal {
+    /// The refusal of a series that the store itself has no room for.
+    pub(crate) fn store_is_full(&self, bound: SeriesBound, tags: &Tags, now: Timestamp) -> Refusal {
         let census = self.cardinality.census();
-        let over = match setting {
-            MAX_SERIES => Over::All { limit: self.most },
-            _ => Over::Memory,
+        let over = match bound {
+            SeriesBound::Series => Over::All { limit: self.most },
+            SeriesBound::Memory => Over::Memory,
         };
         let mut explosions = self.explosions.lock();
         let exploded = explosions.note(&over, tags, &census.newcomers, now);
@@ -211,12 +206,12 @@ impl SeriesLimits {
             Over::All { limit } => (
                 Reason::SeriesLimit,
                 format!("the store holds {limit} series, its limit"),
-                MAX_SERIES,
+                SeriesBound::Series.setting(),
             ),
             Over::Memory => (
                 Reason::SeriesLimit,
                 "the store has no memory for more series".to_owned(),
-                MAX_MEMORY,
+                SeriesBound::Memory.setting(),
             ),
             Over::Name { name, limit } => (
                 Reason::NameLimit,

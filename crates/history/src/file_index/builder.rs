@@ -11,7 +11,7 @@ use hesper_model::{DataSource, SeriesId, Slot, Step, Timestamp};
 use parquet::file::metadata::ParquetMetaData;
 use roaring::RoaringBitmap;
 
-use super::column::Column;
+use super::column::{ABSENT, Column};
 use super::rows::{Firsts, SeriesRows};
 use super::{FileIndex, Sources};
 use crate::layout;
@@ -30,7 +30,7 @@ struct KeyRows {
     /// In the order in which they came; the first has the number 1.
     values: Vec<Arc<str>>,
     known: HashMap<Arc<str>, u32>,
-    /// By row; 0 where there is none. Shorter than the rows when the last ones have none.
+    /// By row; [`ABSENT`] where there is none. Shorter than the rows when the last ones have none.
     numbers: Vec<u32>,
 }
 
@@ -48,7 +48,7 @@ impl KeyRows {
 
     fn set(&mut self, row: usize, value: &str) {
         let number = self.number(value);
-        self.numbers.resize(self.numbers.len().max(row + 1), 0);
+        self.numbers.resize(self.numbers.len().max(row + 1), ABSENT);
         self.numbers[row] = number;
     }
 
@@ -61,7 +61,7 @@ impl KeyRows {
         let places = 0..self.values.len();
         let mut order: Vec<usize> = places.filter(|place| carried[place + 1]).collect();
         order.sort_by_key(|place| &self.values[*place]);
-        let mut sorted = vec![0; carried.len()];
+        let mut sorted = vec![ABSENT; carried.len()];
         for (number, place) in (1..).zip(&order) {
             sorted[place + 1] = number;
         }
@@ -103,13 +103,15 @@ impl FileIndexBuilder {
             let dictionary = column.as_dictionary_opt::<Int32Type>().ok_or_else(bad)?;
             let texts = dictionary.values().as_string_opt::<i32>().ok_or_else(bad)?;
             let key = self.key(key);
-            let mut number = |text: Option<&str>| text.map_or(0, |text| key.number(text));
+            let mut number = |text: Option<&str>| text.map_or(ABSENT, |text| key.number(text));
             let numbers: Vec<u32> = texts.iter().map(&mut number).collect();
-            key.numbers.resize(before, 0);
+            key.numbers.resize(before, ABSENT);
             let entries = dictionary.keys().iter();
             key.numbers.extend(entries.map(|entry| {
                 let entry = entry.and_then(|e| usize::try_from(e).ok());
-                entry.and_then(|e| numbers.get(e).copied()).unwrap_or(0)
+                entry
+                    .and_then(|e| numbers.get(e).copied())
+                    .unwrap_or(ABSENT)
             }));
         }
         if let Some(more) = batch.column_by_name(layout::MORE_TAGS) {
@@ -144,10 +146,8 @@ impl FileIndexBuilder {
     /// The index of all rows added.
     pub fn finish(mut self, metadata: Arc<ParquetMetaData>) -> FileIndex {
         let rows = self.starts.len();
-        self.keys
-            .retain(|_, key| key.numbers.iter().any(|number| *number != 0));
         for key in self.keys.values_mut() {
-            key.numbers.resize(rows, 0);
+            key.numbers.resize(rows, ABSENT);
         }
         let columns: Vec<&[u32]> = self.keys.values().map(|k| &k.numbers[..]).collect();
         let same = |a: usize, b: usize| columns.iter().all(|column| column[a] == column[b]);
@@ -165,6 +165,7 @@ impl FileIndexBuilder {
             .keys
             .into_iter()
             .map(|(key, rows)| (key, rows.column(&first_rows)))
+            .filter(|(_, column)| !column.values().is_empty())
             .unzip();
         let mut index = FileIndex {
             metadata,

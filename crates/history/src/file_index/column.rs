@@ -7,7 +7,7 @@ use hesper_model::{TagPattern, TagQuery};
 use roaring::RoaringBitmap;
 
 /// The number of a series that lacks the key.
-const ABSENT: u32 = 0;
+pub(super) const ABSENT: u32 = 0;
 
 /// The values of a key, and by series the number of its value.
 pub(super) struct Column {
@@ -31,7 +31,7 @@ enum Wanted {
 }
 
 impl Column {
-    /// The column of the numbers of `values`, which are sorted, from 1; 0 where there is none.
+    /// The column of the numbers of `values`, which are sorted, from 1; [`ABSENT`] where there is none.
     pub fn new(values: Vec<Arc<str>>, numbers: impl Iterator<Item = u32>) -> Self {
         let numbers = match values.len() {
             ..=0xFF => Numbers::One(numbers.map(|n| n as u8).collect()),

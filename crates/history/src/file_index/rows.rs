@@ -50,11 +50,11 @@ impl SeriesRows {
         }
     }
 
-    /// The first row of each series.
-    pub fn firsts(&self) -> Cow<'_, [u32]> {
+    /// The first row of a series.
+    pub fn first_of(&self, series: usize) -> u32 {
         match self {
-            Self::One(rows) => (0..*rows as u32).collect(),
-            Self::Many { first_rows, .. } => Cow::Borrowed(&first_rows[..first_rows.len() - 1]),
+            Self::One(_) => series as u32,
+            Self::Many { first_rows, .. } => first_rows[series],
         }
     }
 

@@ -44,16 +44,14 @@ impl Pages {
     ) -> Result<Self, ParquetError> {
         let packed = matches!(column.compression(), Compression::ZSTD(_));
         let bytes = usize::try_from(column.uncompressed_size()).unwrap_or_default();
-        let stored = match packed {
-            true => {
-                let column = column.clone().into_builder();
-                let column = column.set_compression(Compression::UNCOMPRESSED).build()?;
-                SerializedPageReader::new(chunk.clone(), &column, rows, locations)
-            }
-            false => SerializedPageReader::new(chunk.clone(), column, rows, locations),
+        let as_stored = column.clone().into_builder();
+        let as_stored = match packed {
+            true => as_stored.set_compression(Compression::UNCOMPRESSED),
+            false => as_stored,
         };
+        let as_stored = as_stored.build()?;
         Ok(Self {
-            stored: stored?,
+            stored: SerializedPageReader::new(chunk.clone(), &as_stored, rows, locations)?,
             packed,
             bytes,
         })

@@ -3,12 +3,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::common::resources_datafusion_err;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::{
-    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+    GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
 
 /// What statements may hold in memory, in bytes.
@@ -35,8 +34,7 @@ impl SqlMemory {
 #[derive(Debug)]
 pub struct StatementMemory {
     all: Arc<dyn MemoryPool>,
-    held: AtomicUsize,
-    most: usize,
+    own: GreedyMemoryPool,
 }
 
 impl StatementMemory {
@@ -44,8 +42,7 @@ impl StatementMemory {
     pub fn new(all: Arc<dyn MemoryPool>, most: usize) -> Self {
         Self {
             all,
-            held: AtomicUsize::new(0),
-            most,
+            own: GreedyMemoryPool::new(most),
         }
     }
 }
@@ -65,50 +62,43 @@ impl MemoryPool for StatementMemory {
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         self.all.grow(reservation, additional);
-        self.held.fetch_add(additional, Ordering::Relaxed);
+        self.own.grow(reservation, additional);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
         self.all.shrink(reservation, shrink);
-        self.held.fetch_sub(shrink, Ordering::Relaxed);
+        self.own.shrink(reservation, shrink);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        let more = |held: usize| {
-            let held = held.checked_add(additional)?;
-            (held <= self.most).then_some(held)
-        };
-        let held = &self.held;
-        let grown = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        grown.map_err(|held| {
+        self.own.try_grow(reservation, additional).map_err(|_| {
             resources_datafusion_err!(
-                "{} asks for {additional} bytes more, the statement holds {held}",
-                reservation.consumer().name()
+                "{} asks for {additional} bytes more, the statement holds {}",
+                reservation.consumer().name(),
+                self.reserved()
             )
         })?;
         let grown = self.all.try_grow(reservation, additional);
-        grown.inspect_err(|_| _ = self.held.fetch_sub(additional, Ordering::Relaxed))
+        grown.inspect_err(|_| self.own.shrink(reservation, additional))
     }
 
     fn reserved(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
+        self.own.reserved()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        MemoryLimit::Finite(self.most)
+        self.own.memory_limit()
     }
 }
 
 impl fmt::Display for StatementMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} bytes", self.reserved(), self.most)
+        write!(f, "statement: {}", self.own)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use datafusion::execution::memory_pool::GreedyMemoryPool;
-
     use super::*;
 
     fn consumer(pool: &Arc<dyn MemoryPool>) -> MemoryReservation {
